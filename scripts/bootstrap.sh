@@ -82,7 +82,7 @@ make_venv() {
         "$python" -m venv "$venv"
     fi
     say "installing the pinned Python packages"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input --require-hashes \
         --only-binary :all: -r requirements.txt -r requirements-dev.txt || die "pip could not install the pins"
     printf '%s\n' "$now" >"$venv/.stamp"
 }

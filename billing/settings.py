@@ -1,0 +1,254 @@
+"""The settings: one frozen, validated object, read once from a TOML file and METERLINE_* variables.
+
+The file is the one that METERLINE_SETTINGS names, else ./meterline.toml if there is one. A variable wins over
+the file: METERLINE_CALLS__GRANT_S=60 is `grant_s` of `[calls]`. `meterline.toml.example` shows every key.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from billing.errors import SettingsError
+
+PATH_VARIABLE = "METERLINE_SETTINGS"
+DEFAULT_PATH = Path("meterline.toml")
+REAP_MARGIN_S = 30  # how long after its hold ran out `reap_calls` takes a call away, in db/routines
+LONGEST_CALL_S_MAX = 7 * 86_400
+
+Role = Literal["proxy", "cashier", "admin", "setup"]
+Seconds = Annotated[int, Field(ge=1, le=LONGEST_CALL_S_MAX)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
+
+
+def _host_and_port(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65_535:
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    if host.startswith("[") and host.endswith("]"):
+        ipaddress.IPv6Address(host[1:-1])
+    elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", host):
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    return text
+
+
+def _listen_socket(text: str) -> str:
+    transport, _, address = text.partition(":")
+    if transport not in {"udp", "tcp", "tls"}:
+        raise ValueError(f"{text!r} is not udp:, tcp: or tls:HOST:PORT")
+    _host_and_port(address)
+    return text
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"{str(path)!r} is not an absolute path")
+    return path
+
+
+HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
+ListenSocket = Annotated[str, AfterValidator(_listen_socket)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class Login(NamedTuple):
+    """A database login; `password` None means the server trusts the operating system's user on its socket."""
+
+    user: str
+    password: SecretStr | None
+
+
+class Section(BaseModel):
+    """A table of the file: fixed once read, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(Section):
+    """Where the ledger is and who we are there. A machine holds the passwords of its own roles only."""
+
+    host: str = "127.0.0.1"
+    port: Port = 3306
+    socket: AbsolutePath | None = None  # a Unix socket, used instead of host and port
+    name: Identifier = "meterline"
+    tls_ca: AbsolutePath | None = None  # with it the server must show a certificate of this authority
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0  # to connect, to read and to write
+    proxy_user: Identifier = "meterline_proxy"
+    proxy_password: Secret | None = None
+    cashier_user: Identifier = "meterline_cashier"
+    cashier_password: Secret | None = None
+    admin_user: Identifier = "meterline_admin"
+    admin_password: Secret | None = None
+    setup_user: Identifier = "root"  # `meterline db migrate` alone: may create tables, routines and logins
+    setup_password: Secret | None = None  # none: over the socket, as the operating system's user
+
+    def login(self, role: Role) -> Login:
+        """User and password of a role. Raises SettingsError when its password is not set."""
+        user: str = getattr(self, f"{role}_user")
+        password: SecretStr | None = getattr(self, f"{role}_password")
+        if password is None and not (role == "setup" and self.socket):
+            raise SettingsError(f"database.{role}_password is missing")
+        return Login(user, password)
+
+
+class NodeSettings(Section):
+    """This proxy among its peers, and the folder where it keeps journal, dialogs and directory."""
+
+    name: Identifier
+    state_dir: AbsolutePath
+
+
+class SipSettings(Section):
+    """What the wire sees."""
+
+    realm: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,126}$")]  # every stored HA1 contains it
+    digest_algorithm: Literal["MD5", "SHA-256"] = "MD5"  # one for the whole node (Kamailio's auth module)
+    listen: Annotated[tuple[ListenSocket, ...], Field(min_length=1)]
+
+
+class CallSettings(Section):
+    """How long calls ring, talk and are funded for."""
+
+    grant_s: Seconds = 120  # what a call is funded for at a time
+    renew_lead_s: Seconds = 60  # renewed when so much is left
+    shorter_grants_s: tuple[Seconds, ...] = (60, 30, 15, 6, 1)  # when there is no money for `grant_s`
+    ring_limit_s: Seconds = 60
+    early_dialog_s: Seconds = 90  # when the dialog module forgets an unanswered call
+    longest_call_s: Seconds = 86_400
+    emergency_numbers: tuple[Annotated[str, Field(pattern=r"^[0-9]{2,8}$")], ...] = ("112", "911")
+    emergency_gateway: HostAndPort | None = None  # none: the first healthy carrier
+
+    @model_validator(mode="after")
+    def _timers_nest(self) -> Self:
+        if self.renew_lead_s >= self.grant_s:
+            raise ValueError(f"renew_lead_s {self.renew_lead_s} must be less than grant_s {self.grant_s}")
+        for step in self.shorter_grants_s:
+            if step >= self.grant_s:
+                raise ValueError(f"shorter_grants_s {step} must be less than grant_s {self.grant_s}")
+        if self.grant_s > self.longest_call_s:
+            raise ValueError(f"grant_s {self.grant_s} must not exceed longest_call_s {self.longest_call_s}")
+        if self.early_dialog_s <= self.ring_limit_s:
+            raise ValueError(
+                f"early_dialog_s {self.early_dialog_s} must be more than ring_limit_s {self.ring_limit_s}"
+            )
+        # A hold of the smallest grant (1 s) is reaped no earlier than ring_limit_s + 1 + REAP_MARGIN_S.
+        if self.early_dialog_s > self.ring_limit_s + REAP_MARGIN_S:
+            raise ValueError(
+                f"early_dialog_s {self.early_dialog_s} must be at most ring_limit_s + {REAP_MARGIN_S} "
+                f"({self.ring_limit_s + REAP_MARGIN_S}), when the hold of an unanswered call is taken away"
+            )
+        return self
+
+
+class LockoutSettings(Section):
+    """How many wrong credentials of one (user, source) or (card, caller number) are borne within a window."""
+
+    failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    window_s: Seconds = 300
+
+
+class BreakerSettings(Section):
+    """After `failures` in a row the database is left alone for `open_ms`."""
+
+    failures: Annotated[int, Field(ge=1, le=1000)] = 3
+    open_ms: Annotated[int, Field(ge=1, le=10_000)] = 2_000
+
+
+class DrainSettings(Section):
+    """How often the drain looks into the journal."""
+
+    interval_ms: Annotated[int, Field(ge=1, le=1_000)] = 20
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Make it with `load`; it cannot be changed afterwards."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="METERLINE_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+    node: NodeSettings
+    sip: SipSettings
+    calls: CallSettings = CallSettings()
+    lockout: LockoutSettings = LockoutSettings()
+    breaker: BreakerSettings = BreakerSettings()
+    drain: DrainSettings = DrainSettings()
+    card_pin_key: Annotated[SecretStr, Field(min_length=32)]  # keys the hashes of all card PINs
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over what the file holds (handed in by `load`)."""
+        return env_settings, init_settings
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read and check the settings of `path`, or of the place that the module's docstring names.
+
+    Raises SettingsError, one line that names each setting that is missing, unknown or makes no sense.
+    """
+    source = path or _path_from_environment()
+    content = _read(source) if source else {}
+    _refuse_unknown_variables()
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        where = source or "METERLINE_* variables"
+        raise SettingsError(f"{where}: {'; '.join(_describe(one) for one in error.errors())}") from None
+
+
+@cache
+def current() -> Settings:
+    """The settings of this process, read at the first call."""
+    return load()
+
+
+def _path_from_environment() -> Path | None:
+    if named := os.environ.get(PATH_VARIABLE):
+        return Path(named)
+    return DEFAULT_PATH if DEFAULT_PATH.exists() else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"settings file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {path}: {error}") from None
+
+
+def _refuse_unknown_variables() -> None:
+    """pydantic passes over a variable whose first word is no setting; a slip must not be silent."""
+    for variable in os.environ:
+        if not variable.startswith("METERLINE_") or variable == PATH_VARIABLE:
+            continue
+        word = variable.removeprefix("METERLINE_").split("__")[0].lower()
+        if word not in Settings.model_fields:
+            raise SettingsError(f"variable {variable}: there is no such setting")
+
+
+def _describe(error: Any) -> str:
+    """One finding of pydantic as "calls.grant_s: ..", without the value, which may be a secret."""
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting"
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}"
