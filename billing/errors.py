@@ -1,0 +1,86 @@
+"""The expected failures of Meterline, one small tree.
+
+`token` is the word that a refused caller's Warning header, the log line and the CDR carry (DESIGN.md,
+section 7), or the one that a ledger routine signals; it is empty where there is none.
+"""
+
+# ruff: noqa: N818, S105 -- named for what happened (NoRate, KeyConflict); a token here is a word, no secret
+
+
+class MeterlineError(Exception):
+    """The root: whatever can be expected to go wrong."""
+
+    token: str = ""
+
+
+class SettingsError(MeterlineError):
+    """A setting is missing or nonsensical; the message names it."""
+
+
+class InvalidAmount(MeterlineError):
+    """Not an amount of the form 123.456789 (at most 12 integer digits and 6 decimals)."""
+
+    token = "invalid_amount"
+
+
+class InvalidTariff(MeterlineError):
+    """A rate or price list that cannot be meant; the message names the field and its value."""
+
+
+class InvalidNumber(MeterlineError):
+    """What was dialled is no telephone number, so no rate can be found for it."""
+
+    token = "destination_unknown"
+
+
+class NoRate(MeterlineError):
+    """No rate for the destination, or none at that moment."""
+
+    token = "destination_unknown"
+
+
+class DestinationBarred(MeterlineError):
+    """The destination's rate is blocked."""
+
+    token = "destination_barred"
+
+
+class LedgerError(MeterlineError):
+    """The ledger did not do what was asked."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The database is away or silent. The outcome is unknown: call again with the same key."""
+
+    token = "billing_unavailable"
+
+
+class LedgerRefused(LedgerError):
+    """A routine refused; `token` says why and `message` names the thing."""
+
+    def __init__(self, token: str, message: str) -> None:
+        super().__init__(token, message)
+        self.token = token
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.token}: {self.message}"
+
+
+class KeyConflict(LedgerError):
+    """The key was used before with other content."""
+
+    token = "key_conflict"
+
+
+class Refused(MeterlineError):
+    """A call that may not start: `token` for the caller, `detail` for log and CDR, `leg` of the chain."""
+
+    def __init__(self, token: str, detail: str = "", leg: int = 0) -> None:
+        super().__init__(token, detail, leg)
+        self.token = token
+        self.detail = detail
+        self.leg = leg
+
+    def __str__(self) -> str:
+        return f"{self.token}: {self.detail}" if self.detail else self.token
