@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +11,8 @@ from typing import Any, Self
 
 import pymysql
 
-from stack.processes import Child, StackError, free_port
+from stack.processes import Child, StackError, free_port, program, socket_folder
 
-SUN_PATH_BYTES_MAX = 107  # unix(7): sun_path is 108 bytes with its closing zero
 START_LIMIT_S = 30.0
 START_ATTEMPTS_MAX = 3  # a free port may be taken between our look and the server's bind
 
@@ -41,7 +39,6 @@ class PrivateMariaDB:
         self._server_user = server_user or ""
         self._options = tuple(options)
         self._child: Child | None = None
-        self._short_folder: Path | None = None
 
     @property
     def port(self) -> int:
@@ -89,9 +86,8 @@ class PrivateMariaDB:
         """An orderly shutdown: SIGTERM, wait, and SIGKILL if it hangs."""
         if self._child:
             self._child.stop(limit_s=30.0)
-        if self._short_folder:
-            shutil.rmtree(self._short_folder, ignore_errors=True)
-            self._short_folder = None
+        if self.socket.parent != self.folder:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
 
     def kill9(self) -> None:
         """SIGKILL: the data directory stays as a crash leaves it."""
@@ -121,15 +117,14 @@ class PrivateMariaDB:
             shutil.chown(self.folder, self._server_user)
 
     def _choose_socket(self) -> None:
-        """A socket path too long for the kernel moves to a short folder under the system's temporary one."""
-        if len(os.fsencode(self.folder / "mariadb.sock")) <= SUN_PATH_BYTES_MAX:
+        if self.socket.parent.is_dir() and self.socket.parent != self.folder:
             return
-        if self._short_folder is None:
-            self._short_folder = Path(tempfile.mkdtemp(prefix="meterline-"))
-            self._short_folder.chmod(0o755)
+        chosen = socket_folder(self.folder, self.socket.name)
+        if chosen != self.folder:
+            chosen.chmod(0o755)
             if os.geteuid() == 0:
-                shutil.chown(self._short_folder, self._server_user)
-        self.socket = self._short_folder / "mariadb.sock"
+                shutil.chown(chosen, self._server_user)
+        self.socket = chosen / self.socket.name
 
     def _install(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)
@@ -193,11 +188,3 @@ def os_user() -> str:
 def open_to_others(folder: Path) -> bool:
     """May any user enter `folder` and every folder above it?"""
     return all(step.stat().st_mode & 0o001 for step in (folder, *folder.parents))
-
-
-def program(name: str) -> str:
-    """The full path of a Debian program, whatever PATH says; StackError when it is not installed."""
-    found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
-    if found is None:
-        raise StackError(f"{name} is not installed: run scripts/bootstrap.sh")
-    return found

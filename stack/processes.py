@@ -1,15 +1,20 @@
 """Child processes: start them, wait on a condition with a limit, stop them by their own id."""
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from billing.errors import MeterlineError
+
+SUN_PATH_BYTES_MAX = 107  # unix(7): sun_path is 108 bytes with its closing zero
 
 
 class StackError(MeterlineError):
@@ -31,14 +36,73 @@ def free_port(host: str = "127.0.0.1") -> int:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
             tcp.bind((host, 0))
             port: int = tcp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
-                udp.bind((host, port))
+            if port_is_free(host, port, socket.SOCK_DGRAM):
                 return port
     raise StackError(f"no port of {host} is free for both UDP and TCP")
 
 
+def port_is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
+    """Whether `port` can be bound now; `kind` is SOCK_DGRAM or SOCK_STREAM."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def program(name: str) -> str:
+    """The full path of a Debian program, whatever PATH says; StackError when it is not installed."""
+    found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if found is None:
+        raise StackError(f"{name} is not installed: run scripts/bootstrap.sh")
+    return found
+
+
+def socket_folder(folder: Path, longest_name: str) -> Path:
+    """`folder`, or a short one under the system's temporary folder when a socket's path in it is too long.
+
+    The short one is removed when this process ends.
+    """
+    if len(os.fsencode(folder / longest_name)) <= SUN_PATH_BYTES_MAX:
+        return folder
+    short = Path(tempfile.mkdtemp(prefix="meterline-"))
+    atexit.register(shutil.rmtree, short, ignore_errors=True)
+    return short
+
+
+def started_at(pid: int) -> str | None:
+    """When a process was started, in the kernel's ticks: with the id it names one process for good."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *rest = stat.rpartition(")")[2].split()  # proc(5): the name in brackets may hold anything
+    return None if state == "Z" else rest[18]
+
+
+def write_pid_file(path: Path, pid: int) -> None:
+    """Two words: the process id and when that process was started."""
+    path.write_text(f"{pid} {started_at(pid) or 0}\n", encoding="ascii")
+
+
+def pid_in(path: Path) -> int | None:
+    """The process that a pid file names, if that very process still runs."""
+    try:
+        pid, start = path.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return int(pid) if started_at(int(pid)) == start else None
+
+
 class Child:
-    """One program in a session of its own: Ctrl-C in the terminal reaches us, and we end it in order."""
+    """One program in a session of its own: Ctrl-C in the terminal reaches us, and we end it in order.
+
+    Files in `folder`: NAME.log, which grows over restarts, and NAME.pid. What still runs when this process
+    ends is killed.
+    """
 
     def __init__(
         self,
@@ -53,7 +117,7 @@ class Child:
         self.args = [str(arg) for arg in args]
         self.log = folder / f"{name}.log"
         self.pid_file = folder / f"{name}.pid"
-        self._env = env
+        self._env = dict(env) if env is not None else None
         self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,14 +141,15 @@ class Child:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.args,
-                env=dict(self._env) if self._env is not None else None,
+                env=self._env,
                 cwd=self._cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.pid_file.write_text(f"{self._process.pid}\n")
+        write_pid_file(self.pid_file, self._process.pid)
+        atexit.register(self.kill9)
 
     def wait_ready(self, ready: Callable[[], bool], limit_s: float) -> None:
         """Wait until `ready()`; StackError with the end of its log when it died or took longer."""
@@ -97,9 +162,7 @@ class Child:
 
     def stop(self, limit_s: float = 15.0) -> None:
         """SIGTERM, wait, and SIGKILL for what is left of its process group. Harmless when it does not run."""
-        if self._process is None:
-            return
-        if self.alive:
+        if self._process is not None and self.alive:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(limit_s)
@@ -114,9 +177,25 @@ class Child:
         self._process.wait(10)
         self._process = None
         self.pid_file.unlink(missing_ok=True)
+        atexit.unregister(self.kill9)
 
     def last_lines(self, count: int = 15) -> str:
         """The end of its log, for an error a person reads."""
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def stop_left_behind(folder: Path) -> list[str]:
+    """End every process that a pid file under `folder` names, in order if it can; the names of those."""
+    found = [(file, pid) for file in sorted(folder.rglob("*.pid")) if (pid := pid_in(file)) is not None]
+    for _, pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    for file, pid in found:
+        with contextlib.suppress(StackError):
+            wait_until(lambda file=file: pid_in(file) is None, 15.0, file.stem)  # type: ignore[misc]
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        file.unlink(missing_ok=True)
+    return [file.stem for file, _ in found]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from stack.mariadb import SUN_PATH_BYTES_MAX, PrivateMariaDB
-from stack.processes import StackError
+from stack.mariadb import PrivateMariaDB
+from stack.processes import SUN_PATH_BYTES_MAX, StackError
 
 
 def ask(server: PrivateMariaDB, sql: str) -> tuple:

@@ -1,0 +1,42 @@
+# Meterline. Each target does the set-up that it needs: on a fresh Debian 12 or 13, `make demo` or `make test` is enough.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PY := $(CURDIR)/.venv/bin/python
+# `make test ARGS="tests/unit -k rating"`, `make up ARGS="--host 192.0.2.1"`
+ARGS ?=
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help bootstrap demo test lint up down lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+bootstrap: ## install Debian's packages and the pinned Python ones, where they are missing
+	@scripts/bootstrap.sh
+
+demo: bootstrap ## real calls on a private MariaDB and Kamailio, to watch; ends by itself
+	@$(PY) -m demo $(ARGS)
+
+test: bootstrap ## all tests, on the real parts
+	@$(PY) -m pytest $(ARGS)
+
+lint: bootstrap ## ruff, mypy, and what may import what
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) scripts/check_architecture.py
+
+up: bootstrap ## run the stack in this terminal until Ctrl-C or `make down`
+	@$(PY) -m stack up $(ARGS)
+
+down: ## stop what `make up` runs, and whatever a killed run left behind
+	@if [[ -x $(PY) ]]; then $(PY) -m stack down; fi
+
+lock: ## pin the newest versions of requirements*.in, with hashes
+	@scripts/lock.sh
+
+clean: down ## remove the environment, the private servers' data and all caches
+	@rm -rf .venv run .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
