@@ -112,6 +112,7 @@ class SipSettings(Section):
     realm: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,126}$")]  # every stored HA1 contains it
     digest_algorithm: Literal["MD5", "SHA-256"] = "MD5"  # one for the whole node (Kamailio's auth module)
     listen: Annotated[tuple[ListenSocket, ...], Field(min_length=1)]
+    workers: Annotated[int, Field(ge=1, le=64)] = 4  # SIP processes per UDP socket, and for TCP in all
 
 
 class CallSettings(Section):
@@ -120,7 +121,8 @@ class CallSettings(Section):
     grant_s: Seconds = 120  # what a call is funded for at a time
     renew_lead_s: Seconds = 60  # renewed when so much is left
     shorter_grants_s: tuple[Seconds, ...] = (60, 30, 15, 6, 1)  # when there is no money for `grant_s`
-    ring_limit_s: Seconds = 60
+    ring_limit_s: Seconds = 60  # over all carriers together
+    carrier_silence_s: Seconds = 5  # a carrier that has not answered at all by then is given up
     early_dialog_s: Seconds = 90  # when the dialog module forgets an unanswered call
     longest_call_s: Seconds = 86_400
     emergency_numbers: tuple[Annotated[str, Field(pattern=r"^[0-9]{2,8}$")], ...] = ("112", "911")
@@ -235,12 +237,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_variables() -> None:
-    """pydantic passes over a variable whose first word is no setting; a slip must not be silent."""
+    """pydantic passes over a variable whose first word is no setting; a slip must not be silent.
+
+    Names without a double underscore are left alone: kamailio.cfg takes its own METERLINE_* from there.
+    """
     for variable in os.environ:
-        if not variable.startswith("METERLINE_") or variable == PATH_VARIABLE:
-            continue
-        word = variable.removeprefix("METERLINE_").split("__")[0].lower()
-        if word not in Settings.model_fields:
+        section, inner, _ = variable.removeprefix("METERLINE_").partition("__")
+        if variable.startswith("METERLINE_") and inner and section.lower() not in Settings.model_fields:
             raise SettingsError(f"variable {variable}: there is no such setting")
 
 

@@ -24,6 +24,8 @@ class PrivateMariaDB:
     (`unix_socket`); nobody else gets in. The settings that the ledger relies on are set here.
     """
 
+    name = "mariadb"
+
     def __init__(
         self,
         folder: Path,
@@ -167,7 +169,7 @@ class PrivateMariaDB:
             "--innodb-log-file-size=64M",
             *self._options,
         ]
-        return Child("mariadb", args, folder=self.folder)
+        return Child(self.name, args, folder=self.folder)
 
     def _answers(self) -> bool:
         try:

@@ -36,20 +36,21 @@ def free_port(host: str = "127.0.0.1") -> int:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
             tcp.bind((host, 0))
             port: int = tcp.getsockname()[1]
-            if port_is_free(host, port, socket.SOCK_DGRAM):
-                return port
+        if port_is_free(host, port):
+            return port
     raise StackError(f"no port of {host} is free for both UDP and TCP")
 
 
-def port_is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
-    """Whether `port` can be bound now; `kind` is SOCK_DGRAM or SOCK_STREAM."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        if kind is socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+def port_is_free(host: str, port: int) -> bool:
+    """Whether `port` of `host` can be bound now for UDP and for TCP."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind is socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
     return True
 
 

@@ -1,0 +1,203 @@
+"""A Kamailio of our own: kamailio.cfg of this checkout with the environment that it reads."""
+
+import os
+import secrets
+import socket
+import sqlite3
+import sysconfig
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from billing import settings as settings_module
+from billing.settings import Settings
+from stack.processes import Child, StackError, program, socket_folder
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+CONFIGURATION = CHECKOUT / "kamailio.cfg"
+SCRIPT = CHECKOUT / "kemi" / "meterline.py"
+TABLES = Path("/usr/share/kamailio/db_sqlite")
+RPC_SOCKET = "kamailio.rpc"
+SHARED_MEMORY_MB = 256
+PRIVATE_MEMORY_MB = 16
+START_LIMIT_S = 20.0
+
+
+class PrivateKamailio:
+    """The proxy that a settings file describes. In `folder`: kamailio.log, kamailio.pid, kamailio.rpc."""
+
+    name = "kamailio"
+
+    def __init__(self, folder: Path, settings_path: Path) -> None:
+        self.folder = folder.absolute()
+        self.settings_path = settings_path.absolute()
+        self._rpc_folder: Path | None = None
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "kamailio.log"
+
+    @property
+    def rpc_socket(self) -> Path:
+        """Kamailio's control socket, as `kamcmd -s unix:PATH` takes it."""
+        if self._rpc_folder is None:
+            self._rpc_folder = socket_folder(self.folder, RPC_SOCKET)
+        return self._rpc_folder / RPC_SOCKET
+
+    def start(self) -> None:
+        """Start with the settings as the file has them now; return when Kamailio answers an OPTIONS.
+
+        Raises SettingsError for a bad file, StackError with the end of the log when it does not come up.
+        """
+        assert not self.alive, "Kamailio is running already"
+        settings = settings_module.load(self.settings_path)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        make_state(settings.node.state_dir)
+        # Of the two ways to reach it UDP is the quicker to be asked; without one the processes must do.
+        asked = next((each.split(":", 1)[1] for each in settings.sip.listen if each.startswith("udp:")), None)
+        self._child = Child(
+            self.name,
+            command(settings, self.folder),
+            folder=self.folder,
+            env=environment(settings, self.settings_path, self.rpc_socket),
+            cwd=self.folder,
+        )
+        self._child.start()
+        try:
+            self._child.wait_ready(
+                lambda: answers_options(asked) if asked else self.rpc_socket.exists(), START_LIMIT_S
+            )
+        except StackError:
+            self._child.kill9()
+            raise
+
+    def stop(self) -> None:
+        """SIGTERM, wait, and SIGKILL for what hangs."""
+        if self._child:
+            self._child.stop()
+
+    def kill9(self) -> None:
+        """SIGKILL for all its processes at once."""
+        if self._child:
+            self._child.kill9()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def command(settings: Settings, run_dir: Path) -> list[str]:
+    """Kamailio in the foreground, logging to its standard error."""
+    listens = [word for address in settings.sip.listen for word in ("-l", address)]
+    return [
+        program("kamailio"),
+        *("-f", str(CONFIGURATION), "-DD", "-E"),
+        *("-Y", str(run_dir), "-w", str(run_dir)),
+        *("-m", str(SHARED_MEMORY_MB), "-M", str(PRIVATE_MEMORY_MB)),
+        *listens,
+    ]
+
+
+def environment(settings: Settings, settings_path: Path, rpc_socket: Path) -> dict[str, str]:
+    """The whole environment of Kamailio. Little is inherited: another python3 in PATH would break the engine.
+
+    kamailio.cfg takes from here what differs from node to node.
+    """
+    found = python_environment(settings_path) | {
+        "METERLINE_SCRIPT": str(SCRIPT),
+        "METERLINE_DIALOG_DB": f"sqlite:///{dialog_store(settings.node.state_dir)}",
+        "METERLINE_REALM": settings.sip.realm,
+        "METERLINE_RPC_SOCKET": f"unix:{rpc_socket}",
+        "METERLINE_SIP_WORKERS": str(settings.sip.workers),
+        "METERLINE_RING_MS": str(settings.calls.ring_limit_s * 1000),
+        "METERLINE_SILENCE_MS": str(settings.calls.carrier_silence_s * 1000),
+        "METERLINE_EARLY_S": str(settings.calls.early_dialog_s),
+    }
+    if settings.sip.digest_algorithm != "MD5":
+        found["METERLINE_DIGEST"] = settings.sip.digest_algorithm
+    return found
+
+
+def python_environment(settings_path: Path) -> dict[str, str]:
+    """A clean environment for a process of the node: Debian's programs, this checkout and its virtual
+    environment. Of the caller's own only variables that are settings are passed on.
+    """
+    ours = {
+        name: value for name, value in os.environ.items() if name.startswith("METERLINE_") and "__" in name
+    }
+    return ours | {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONPATH": f"{sysconfig.get_path('purelib')}:{CHECKOUT}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": "C.UTF-8",
+        settings_module.PATH_VARIABLE: str(settings_path),
+    }
+
+
+def dialog_store(state_dir: Path) -> Path:
+    """The sqlite file in which the dialog module keeps its calls."""
+    return state_dir / "dialogs.sqlite"
+
+
+def make_state(state_dir: Path) -> None:
+    """The node's folder and the dialog store with Kamailio's own tables; harmless when they are there."""
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = dialog_store(state_dir)
+    if store.exists():
+        return
+    draft = store.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    connection = sqlite3.connect(draft)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
+        for script in ("standard-create.sql", "dialog-create.sql"):
+            connection.executescript((TABLES / script).read_text(encoding="utf-8"))
+    finally:
+        connection.close()
+    draft.replace(store)
+
+
+def answers_options(address: str, limit_s: float = 0.3) -> bool:
+    """Whether anything at HOST:PORT answers an OPTIONS over UDP, with whatever code (RFC 3261, 11)."""
+    host, port = address.rsplit(":", 1)
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(limit_s)
+        try:
+            probe.connect((host.strip("[]"), int(port)))
+            own_host, own_port = probe.getsockname()[:2]
+            own = f"[{own_host}]:{own_port}" if family is socket.AF_INET6 else f"{own_host}:{own_port}"
+            probe.send(_options(address, own).encode())
+            return probe.recv(65_535).startswith(b"SIP/2.0 ")
+        except OSError:
+            return False
+
+
+def _options(address: str, own: str) -> str:
+    mark = secrets.token_hex(8)
+    lines = (
+        f"OPTIONS sip:{address} SIP/2.0",
+        f"Via: SIP/2.0/UDP {own};branch=z9hG4bK{mark};rport",
+        "Max-Forwards: 70",
+        f"From: <sip:stack@{own}>;tag={mark}",
+        f"To: <sip:{address}>",
+        f"Call-ID: {mark}@stack",
+        "CSeq: 1 OPTIONS",
+        f"Contact: <sip:stack@{own}>",
+        "Content-Length: 0",
+    )
+    return "\r\n".join(lines) + "\r\n\r\n"
