@@ -1,0 +1,201 @@
+"""May this call start, and for how long? Prices a call on every leg, quotes it, and reserves its first grant.
+
+One price instant for everything: the database's clock when the caller was identified, whole seconds. The rate of
+each leg is fixed there and travels with the call, so that the price quoted is the price charged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from billing.errors import DestinationBarred, NoRate, Refused
+from billing.ledger_types import OpenLeg, OpenRequest
+from billing.pricelist import rate_to_json
+from billing.rating import PricedCall
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from billing.ledger import Ledger
+    from billing.ledger_types import Caller, Leg, OpenAnswer
+    from billing.rates import RateLookup
+    from billing.settings import CallSettings
+
+OPENED = "opened"
+CALLER_LEG = 0
+
+
+@dataclass(frozen=True)
+class PricedLeg:
+    """One account's share of a call: the account, the rate fixed for it, its price over time."""
+
+    leg: Leg
+    price: PricedCall
+
+    @property
+    def available(self) -> Decimal:
+        """Money the account could spend when the caller was identified; not locked, so good for a quote only."""
+        return self.leg.balance + self.leg.credit_limit - self.leg.held
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a call would cost whom, and for how long the chain can pay for it now."""
+
+    digits: str
+    rated_at: datetime
+    legs: tuple[PricedLeg, ...]
+    limit_s: int
+    """The longest the call may ever last, money aside: longest call, expiry, coverage of the tariffs."""
+    max_duration_s: int
+    """The least over the legs of what each can pay for, at most `limit_s`."""
+
+
+@dataclass(frozen=True)
+class CallAttempt:
+    """What the node knows about a call attempt; opaque to the engine but for the numbers."""
+
+    call_key: str
+    node: str
+    caller: str
+    dialled: str
+    source: str
+    sip_call_id: str
+    sip_from_tag: str
+
+
+@dataclass(frozen=True)
+class Authorized:
+    """An opened call: its first grant in seconds and what was held for it."""
+
+    grant_s: int
+    quote: Quote
+    answer: OpenAnswer
+
+
+def price_legs(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int) -> tuple[PricedLeg, ...]:
+    """The rate of every leg at `at`. Raises Refused (destination_unknown, destination_barred) naming the leg."""
+    priced = []
+    for leg in caller.legs:
+        try:
+            rate = rates.find(leg.tariff_id, leg.tariff_version, digits, at)
+            priced.append(PricedLeg(leg, PricedCall(rate, at, cap_s)))
+        except NoRate as error:
+            raise Refused("destination_unknown", f"leg {leg.leg} account {leg.account_name}: {error}", leg.leg) from error
+        except DestinationBarred as error:
+            raise Refused("destination_barred", f"leg {leg.leg} account {leg.account_name}: {error}", leg.leg) from error
+    return tuple(priced)
+
+
+def quote(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int) -> Quote:
+    """Who pays what and for how long. Reads only what came with the caller; refuses nothing for money.
+
+    Raises Refused when a leg sells no such call.
+    """
+    legs = price_legs(caller, rates, digits, at, cap_s)
+    limit_s = min(_limit_s(leg, at, cap_s) for leg in legs)
+    payable_s = min(leg.price.max_duration(leg.available) for leg in legs)
+    return Quote(digits, at, legs, limit_s, max(0, min(limit_s, payable_s)))
+
+
+def refusal_of(caller: Caller, found: Quote) -> Refused | None:
+    """Why this caller would be refused now, or None. For announcements: the ledger decides again, under its locks."""
+    if caller.user_status not in (None, "active"):
+        return Refused("account_suspended", f"user {caller.user_name} is {caller.user_status}", CALLER_LEG)
+    for priced in found.legs:
+        leg = priced.leg
+        if leg.status != "active":
+            return refused(f"account_{leg.status}", leg.leg, f"account {leg.account_name} is {leg.status}")
+        if leg.expires_at is not None and leg.expires_at <= found.rated_at:
+            return refused("account_expired", leg.leg, f"account {leg.account_name} expired {leg.expires_at}")
+        if priced.available < priced.price.smallest_charge:
+            return refused("insufficient_balance", leg.leg, f"account {leg.account_name}")
+    return None
+
+
+def authorize(
+    ledger: Ledger, rates: RateLookup, caller: Caller, digits: str, attempt: CallAttempt, calls: CallSettings
+) -> Authorized:
+    """Reserve the first grant of a call on every leg, all or nothing.
+
+    Raises Refused with the token of DESIGN section 7; LedgerUnavailable when nobody knows whether it was opened
+    (the caller of this function then lets the journal find out).
+    """
+    at = caller.now.replace(microsecond=0)
+    found = quote(caller, rates, digits, at, calls.longest_call_s)
+    steps = ladder(found, calls.grant_s, calls.shorter_grants_s)
+    if not steps:  # only an expiry or a longest call of nothing gets here: the account can use no second of it
+        raise refusal_of(caller, found) or Refused("account_expired", f"no second left for {digits}", CALLER_LEG)
+    answer = ledger.open_call(attempt.call_key, _request(found, steps, caller, attempt, calls))
+    if answer.outcome != OPENED:
+        failed = answer.failed_leg or CALLER_LEG
+        raise refused(answer.outcome, failed, f"account {caller.legs[failed].account_name}")
+    return Authorized(answer.grant_s, found, answer)
+
+
+def refused(outcome: str, leg: int, detail: str) -> Refused:
+    """The refusal for a ledger outcome on a leg: a caller learns nothing about the accounts above his own."""
+    if leg > CALLER_LEG and not outcome.startswith("destination_"):
+        return Refused("unavailable", f"leg {leg}: {outcome}: {detail}", leg)
+    token = {"user_suspended": "account_suspended", "account_closed": "account_suspended"}.get(outcome, outcome)
+    return Refused(token, detail if token == outcome else f"{outcome}: {detail}", leg)
+
+
+def ladder(found: Quote, grant_s: int, shorter_s: tuple[int, ...]) -> tuple[int, ...]:
+    """The grants worth asking for, longest first, none above the call's limit.
+
+    The normal grant, what the balance could pay when it was last seen, shorter steps, and the smallest charge. A
+    step is lengthened to what the same money buys on every leg (an increment is paid whole), up to the normal one.
+    """
+    normal_s = min(grant_s, found.limit_s)
+    wanted = {normal_s, min(normal_s, found.max_duration_s), *(s for s in shorter_s if s < normal_s), 1}
+    steps = {min(normal_s, max(step, _same_money_s(found.legs, step))) for step in wanted if step >= 1}
+    return tuple(sorted((s for s in steps if s >= 1), reverse=True))
+
+
+def _same_money_s(legs: tuple[PricedLeg, ...], seconds: int) -> int:
+    return min(leg.price.max_duration(leg.price.hold(seconds)) for leg in legs)
+
+
+def _limit_s(priced: PricedLeg, at: datetime, cap_s: int) -> int:
+    leg = priced.leg
+    limit = min(cap_s, priced.price.limit_s)
+    if leg.longest_call_s is not None:
+        limit = min(limit, leg.longest_call_s)
+    if leg.expires_at is not None:
+        limit = min(limit, int((leg.expires_at - at).total_seconds()))
+    return limit
+
+
+def _request(
+    found: Quote, steps: tuple[int, ...], caller: Caller, attempt: CallAttempt, calls: CallSettings
+) -> OpenRequest:
+    legs = tuple(
+        OpenLeg(
+            account_id=priced.leg.account_id,
+            tariff_id=priced.leg.tariff_id,
+            rate_id=priced.price.rate.rate_id,
+            destination=priced.price.rate.destination,
+            rate_json=rate_to_json(priced.price.rate),
+            holds=tuple(priced.price.hold(step) for step in steps),
+            smallest=priced.price.smallest_charge,
+        )
+        for priced in found.legs
+    )
+    return OpenRequest(
+        node=attempt.node,
+        user_id=caller.user_id,
+        caller=attempt.caller,
+        callee=found.digits,
+        dialled=attempt.dialled,
+        source=attempt.source,
+        sip_call_id=attempt.sip_call_id,
+        sip_from_tag=attempt.sip_from_tag,
+        rated_at=found.rated_at,
+        limit_s=found.limit_s,
+        ring_limit_s=calls.ring_limit_s,
+        steps=steps,
+        legs=legs,
+    )

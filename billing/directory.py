@@ -1,0 +1,115 @@
+"""The node's copy of trunks and carriers: a small file, renewed by the drain, read by every SIP worker.
+
+A worker must know without asking the database whether a source address is a trunk, and where calls may go: also
+while the database is away, and right after a restart.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A trusted source: kind is `customer`, `caller_number` or `ivr`; networks are CIDR texts."""
+
+    trunk_id: int
+    name: str
+    kind: str
+    user_id: int | None
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Where off-net calls go, in order of priority (lower first)."""
+
+    carrier_id: int
+    name: str
+    host: str
+    port: int
+    transport: str
+    priority: int
+    dial_prefix: str
+
+
+@dataclass(frozen=True)
+class Directory:
+    """All active trunks and carriers."""
+
+    trunks: tuple[Trunk, ...] = ()
+    carriers: tuple[Carrier, ...] = ()
+
+    @cached_property
+    def _networks(self) -> tuple[tuple[Network, Trunk], ...]:
+        pairs = [(ipaddress.ip_network(text), trunk) for trunk in self.trunks for text in trunk.networks]
+        return tuple(sorted(pairs, key=lambda pair: pair[0].prefixlen, reverse=True))
+
+    def trunk_at(self, address: str) -> Trunk | None:
+        """The trunk with the narrowest network that holds this source address (text, v4 or v6), or None."""
+        source = ipaddress.ip_address(address.strip("[]"))
+        for network, trunk in self._networks:
+            if source.version == network.version and source in network:
+                return trunk
+        return None
+
+    @cached_property
+    def carriers_in_order(self) -> tuple[Carrier, ...]:
+        """Carriers by priority, then by id."""
+        return tuple(sorted(self.carriers, key=lambda carrier: (carrier.priority, carrier.carrier_id)))
+
+    def to_json(self) -> str:
+        """One JSON text; equal directories give equal texts."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> Directory:
+        """The reverse of `to_json`. Raises ValueError or TypeError for anything else."""
+        content = json.loads(text)
+        return Directory(
+            trunks=tuple(Trunk(**{**trunk, "networks": tuple(trunk["networks"])}) for trunk in content["trunks"]),
+            carriers=tuple(Carrier(**carrier) for carrier in content["carriers"]),
+        )
+
+
+def publish(directory: Directory, path: Path) -> bool:
+    """Replace the file when its content differs; atomic for readers. Returns whether it changed."""
+    text = directory.to_json()
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    draft = path.with_suffix(f".{os.getpid()}.new")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+    return True
+
+
+class DirectoryFile:
+    """The reader's side: reloads when the file was replaced. One object a process."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` need not exist yet: then there are no trunks and no carriers."""
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._directory = Directory()
+
+    def current(self) -> Directory:
+        """The directory as the file has it now; one stat when nothing changed."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return self._directory
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp != self._stamp:
+            self._directory = Directory.from_json(self._path.read_text(encoding="utf-8"))
+            self._stamp = stamp
+        return self._directory

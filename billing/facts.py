@@ -1,0 +1,90 @@
+"""The facts that a node writes to its journal, and nothing else does. Plain dictionaries on disk, built here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from billing.clock import Moment
+
+if TYPE_CHECKING:
+    from billing.journal import Fact
+
+OPENING = "opening"
+ANSWERED = "answered"
+ENDED = "ended"
+FAILED = "failed"
+UNOPENED = "unopened"
+
+
+def opening(call_key: str, account_id: int) -> Fact:
+    """About to ask the ledger for this call. Proves that the journal can be written before money is held."""
+    return {"kind": OPENING, "call_key": call_key, "account": account_id, "at": str(Moment.now())}
+
+
+def answered(call_key: str, at: Moment, sip_to_tag: str, carrier_id: int | None) -> Fact:
+    """The callee answered at `at`."""
+    return {"kind": ANSWERED, "call_key": call_key, "at": str(at), "to_tag": sip_to_tag, "carrier": carrier_id}
+
+
+def ended(call_key: str, talked_ms: int, end_reason: str, carrier_id: int | None, detail: str = "") -> Fact:
+    """An answered call ended after `talked_ms`; end_reason as in the CDR (caller, callee, cut, keepalive..)."""
+    return {
+        "kind": ENDED,
+        "call_key": call_key,
+        "talked_ms": max(1, talked_ms),
+        "end_reason": end_reason,
+        "carrier": carrier_id,
+        "detail": detail,
+        "at": str(Moment.now()),
+    }
+
+
+def failed(call_key: str, result: str, sip_code: int, carrier_id: int | None, detail: str = "") -> Fact:
+    """An opened call was never answered: busy, no_answer, cancelled, carrier_failed.."""
+    return {
+        "kind": FAILED,
+        "call_key": call_key,
+        "result": result,
+        "sip_code": sip_code,
+        "carrier": carrier_id,
+        "detail": detail,
+        "at": str(Moment.now()),
+    }
+
+
+def unopened(
+    call_key: str,
+    *,
+    node: str,
+    account_id: int | None,
+    user_id: int | None,
+    caller: str,
+    callee: str,
+    dialled: str,
+    source: str,
+    sip_call_id: str,
+    result: str,
+    sip_code: int,
+    detail: str = "",
+    end_reason: str = "",
+    talked_ms: int = 0,
+) -> Fact:
+    """A call that holds no money, or of which that is not known: refused, unknown outcome of open_call, emergency."""
+    return {
+        "kind": UNOPENED,
+        "call_key": call_key,
+        "node": node,
+        "account": account_id,
+        "user": user_id,
+        "caller": caller,
+        "callee": callee,
+        "dialled": dialled,
+        "source": source,
+        "sip_call_id": sip_call_id,
+        "result": result,
+        "sip_code": sip_code,
+        "detail": detail,
+        "end_reason": end_reason,
+        "talked_ms": talked_ms,
+        "at": str(Moment.now()),
+    }

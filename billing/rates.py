@@ -1,0 +1,60 @@
+"""Which rate a number has: the longest prefix in a tariff, from a bounded cache that knows the tariff's version.
+
+A tariff change raises the tariff's version in the same transaction; the version comes with every identified
+caller, so the next call asks under the new version and old answers are never found again. No clock is involved.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
+
+from billing.errors import DestinationBarred, NoRate
+from billing.pricelist import rate_from_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from typing import Protocol
+
+    from billing.ledger_types import RateRow
+    from billing.rating import Rate
+
+    class RateSource(Protocol):
+        """Where candidate rates come from; the ledger client is one."""
+
+        def rates_for(self, tariff_id: int, digits: str) -> Sequence[RateRow]:
+            """Every rate of the tariff whose prefix starts `digits` and that is not over yet."""
+            ...
+
+
+class RateLookup:
+    """Longest-prefix look-ups in one process. `size` numbers are remembered."""
+
+    def __init__(self, source: RateSource, size: int = 20_000) -> None:
+        """`source` is asked once per number and tariff version."""
+        self._source = source
+        self._cache: LRUCache[tuple[int, int, str], tuple[tuple[RateRow, Rate], ...]] = LRUCache(size)
+
+    def find(self, tariff_id: int, version: int, digits: str, at: datetime) -> Rate:
+        """The rate for E.164 `digits` at instant `at`. Raises NoRate or DestinationBarred, naming the number."""
+        for row, rate in self._candidates(tariff_id, version, digits):
+            if row.effective_from <= at and (row.effective_to is None or at < row.effective_to):
+                if rate.blocked:
+                    raise DestinationBarred(f"{digits}: prefix {rate.prefix} ({rate.destination}) is barred")
+                return rate
+        raise NoRate(f"{digits}: no rate in tariff {tariff_id}")
+
+    def _candidates(self, tariff_id: int, version: int, digits: str) -> tuple[tuple[RateRow, Rate], ...]:
+        key = (tariff_id, version, digits)
+        found = self._cache.get(key)
+        if found is None:
+            rows = sorted(
+                self._source.rates_for(tariff_id, digits),
+                key=lambda row: (len(row.prefix), row.effective_from),
+                reverse=True,
+            )
+            found = tuple((row, rate_from_row(row.as_mapping())) for row in rows)
+            self._cache[key] = found
+        return found

@@ -1,0 +1,67 @@
+"""How far a call that is up can be funded further: the keeper's arithmetic, without the proxy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from billing.pricelist import rate_from_json
+from billing.rating import PricedCall
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from billing.ledger import Ledger
+    from billing.ledger_types import ExtendAnswer, LiveCall, LiveLeg
+    from billing.settings import CallSettings
+
+EXTENDED = "extended"
+NO_MONEY = "insufficient_balance"
+ATTEMPTS_MAX = 3
+"""Somebody else may take the money between look and hold; then what the ledger saw last is tried."""
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """The grant a call has now, in seconds from its answer, and why it is not longer ('' when it grew)."""
+
+    grant_s: int
+    token: str
+
+
+def renew(ledger: Ledger, call: LiveCall, calls: CallSettings) -> Renewal:
+    """Extend the grant by one normal step, or as far as every leg's money goes, but not above the call's limit.
+
+    Raises LedgerUnavailable; a refusal is an answer, to be tried again until the deadline.
+    """
+    wanted_s = min(call.grant_s + calls.grant_s, call.limit_s)
+    if wanted_s <= call.grant_s:
+        return Renewal(call.grant_s, "limit")
+    prices = {leg.leg: price_of(leg, call) for leg in call.legs}
+    available = {leg.leg: leg.available for leg in call.legs}
+    for _ in range(ATTEMPTS_MAX):
+        payable_s = min(prices[leg.leg].max_duration(leg.hold + available[leg.leg]) for leg in call.legs)
+        grant_s = min(wanted_s, payable_s)
+        if grant_s <= call.grant_s:
+            return Renewal(call.grant_s, NO_MONEY)
+        answer = ledger.extend_call(call.call_key, call.grant_s, grant_s, holds(prices, grant_s))
+        if answer.outcome != NO_MONEY:
+            return Renewal(max(answer.grant_s, call.grant_s), "" if answer.outcome == EXTENDED else answer.outcome)
+        available = available_of(answer, available)
+    return Renewal(call.grant_s, NO_MONEY)
+
+
+def price_of(leg: LiveLeg, call: LiveCall) -> PricedCall:
+    """The price fixed for a leg when the call was opened."""
+    return PricedCall(rate_from_json(leg.rate_json), call.rated_at.replace(tzinfo=UTC), max(1, call.limit_s))
+
+
+def holds(prices: dict[int, PricedCall], grant_s: int) -> dict[int, Decimal]:
+    """What each leg must hold for a grant, absolute."""
+    return {leg: price.hold(grant_s) for leg, price in prices.items()}
+
+
+def available_of(answer: ExtendAnswer, before: dict[int, Decimal]) -> dict[int, Decimal]:
+    """The available money of each leg as the ledger saw it under its locks."""
+    return {**before, **{leg.leg: leg.available for leg in answer.legs}}

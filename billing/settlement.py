@@ -1,0 +1,115 @@
+"""From a journal fact to the ledger: what a call costs for the time really talked, charged once."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from billing import facts
+from billing.clock import Moment
+from billing.errors import LedgerError
+from billing.ledger_types import CallRecord, Settlement
+from billing.pricelist import rate_from_json
+from billing.rating import PricedCall
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from billing.journal import Fact
+    from billing.ledger import Ledger
+    from billing.ledger_types import CallToSettle
+
+ROUNDS_MAX = 5
+"""A grant may be extended, or a delayed open may commit, between look and settlement; then it is looked at again."""
+
+
+class NotSettled(LedgerError):
+    """The ledger kept changing under the settlement; it is tried again with the next round of the drain."""
+
+
+def apply(ledger: Ledger, fact: Fact) -> str:
+    """Bring one fact into the ledger; idempotent. Returns the ledger's outcome.
+
+    Raises LedgerUnavailable (try again) or another LedgerError (the fact itself is refused).
+    """
+    kind = fact["kind"]
+    if kind == facts.ANSWERED:
+        return ledger.answer_call(fact["call_key"], _ago_ms(fact), fact["to_tag"], fact["carrier"])
+    if kind in (facts.ENDED, facts.FAILED):
+        return _settle(ledger, fact)
+    if kind == facts.UNOPENED:
+        return _record(ledger, fact)
+    return "ignored"
+
+
+def billed_seconds(talked_ms: int, grant_s: int) -> int:
+    """Talk time as it is charged: rounded up to whole seconds, never more than was funded."""
+    return min(-(-talked_ms // 1000), grant_s)
+
+
+def charges(call: CallToSettle, billed_s: int) -> dict[int, Decimal]:
+    """What each leg pays for `billed_s`, at the rates fixed when the call was opened."""
+    at = call.rated_at.replace(tzinfo=UTC)
+    return {
+        leg.leg: PricedCall(rate_from_json(leg.rate_json), at, max(call.grant_s, 1)).cost(billed_s)
+        for leg in call.legs
+    }
+
+
+def _settle(ledger: Ledger, fact: Fact) -> str:
+    talked_ms = int(fact.get("talked_ms", 0))
+    for _ in range(ROUNDS_MAX):
+        call = ledger.call_to_settle(fact["call_key"])
+        if call is None:
+            return "already"
+        billed_s = billed_seconds(talked_ms, call.grant_s)
+        outcome = ledger.settle_call(
+            fact["call_key"],
+            Settlement(
+                grant_s=call.grant_s,
+                talked_ms=talked_ms,
+                billed_s=billed_s,
+                result=fact.get("result", "answered"),
+                detail=fact["detail"],
+                end_reason=fact.get("end_reason", ""),
+                sip_code=fact.get("sip_code", 200),
+                carrier_id=fact["carrier"],
+                ended_ago_ms=_ago_ms(fact),
+                charges=charges(call, billed_s),
+            ),
+        ).outcome
+        if outcome != "stale":
+            return outcome
+    raise NotSettled(f"call {fact['call_key']}: its grant changed {ROUNDS_MAX} times while it was settled")
+
+
+def _record(ledger: Ledger, fact: Fact) -> str:
+    """A CDR for a call without money, unless the ledger did open it: then it is settled at nothing."""
+    record = CallRecord(
+        node=fact["node"],
+        account_id=fact["account"],
+        user_id=fact["user"],
+        caller=fact["caller"],
+        callee=fact["callee"],
+        dialled=fact["dialled"],
+        source=fact["source"],
+        sip_call_id=fact["sip_call_id"],
+        result=fact["result"],
+        detail=fact["detail"][:255],
+        sip_code=fact["sip_code"],
+        end_reason=fact["end_reason"],
+        opened_ago_ms=_ago_ms(fact) + fact["talked_ms"],
+        talked_ms=fact["talked_ms"],
+        carrier_id=None,
+        answered_ago_ms=_ago_ms(fact) + fact["talked_ms"] if fact["talked_ms"] else None,
+    )
+    for _ in range(ROUNDS_MAX):
+        outcome = ledger.record_call(fact["call_key"], record)
+        if outcome != "live":
+            return outcome
+        _settle(ledger, {**fact, "talked_ms": 0, "carrier": None})
+    raise NotSettled(f"call {fact['call_key']}: neither live nor settled")
+
+
+def _ago_ms(fact: Fact) -> int:
+    return Moment.now().ms_since(Moment.parse(fact["at"]))

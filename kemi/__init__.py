@@ -1,0 +1,1 @@
+"""The routing script inside Kamailio: SIP in, billing calls out."""

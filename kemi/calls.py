@@ -1,0 +1,200 @@
+"""A new call in an async worker: identify, reserve, relay; or refuse, with the truth in log and CDR."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from billing import authorization, facts
+from billing.errors import InvalidNumber, LedgerError, LedgerUnavailable, Refused
+from billing.journal import JournalUnwritable
+from kemi import dialogs, identity, ksr, log, relay
+from kemi.node import here, new_call_key
+from kemi.refusals import ANSWERS, warning
+
+if TYPE_CHECKING:
+    from billing.authorization import Authorized, CallAttempt
+    from kemi.identity import Identified
+
+LIVE = "live"
+"""Shared table of (Call-ID, From-tag) in use: a second INVITE with a live one is 482, however close in time."""
+
+CALL_RATE = "call_rate"
+"""Shared table of calls per account and second."""
+
+
+def authorize_and_relay() -> None:
+    """The INVITE was suspended by a SIP worker and goes on here, where waiting for the database hurts nobody."""
+    if ksr.is_cancelled():
+        return
+    identified = _identify()
+    if identified is None:
+        return
+    if ksr.count_up(LIVE, relay.live_key()) > 1 or ksr.is_known_dialog():
+        _answer("merged")
+        return
+    attempt = _attempt(identified)
+    try:
+        _refuse_when_too_fast(identified)
+        digits = _digits(identified)
+        authorized = _reserve(identified, digits, attempt)
+    except Refused as refused:
+        _refuse(identified, attempt, refused)
+        return
+    if authorized is not None:
+        _start(identified, digits, attempt, authorized)
+
+
+def announce() -> None:
+    """An IVR asks before it dials on: balance and seconds for a card and a number, in the headers of a 200."""
+    identified = _identify()
+    if identified is None:
+        return
+    caller = identified.caller
+    at = caller.now.replace(microsecond=0)
+    try:
+        quote = authorization.quote(caller, here().rates, _digits(identified), at, here().settings.calls.longest_call_s)
+        refused = authorization.refusal_of(caller, quote)
+    except Refused as error:
+        refused = error
+    except LedgerUnavailable as error:
+        _ledger_failed(error)
+        return
+    ksr.add_to_reply("X-Meterline-Balance", str(caller.legs[0].balance - caller.legs[0].held))
+    ksr.add_to_reply("X-Meterline-Currency", caller.legs[0].currency)
+    if refused is not None:
+        ksr.add_to_reply("X-Meterline-Seconds", "0")
+        _answer(refused.token)
+        return
+    ksr.add_to_reply("X-Meterline-Seconds", str(quote.max_duration_s))
+    ksr.transaction_reply(200, "OK")
+
+
+def refuse_before_identity(token: str) -> None:
+    """Refuse a request of which nobody knows who sent it: no CDR, a line in the log."""
+    log.event("refused", token=token, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+    _answer(token)
+
+
+def _identify() -> Identified | None:
+    try:
+        found = identity.identify()
+    except identity.Challenge:
+        ksr.challenge(identity.realm())
+        return None
+    except Refused as refused:
+        log.event("refused", token=refused.token, detail=refused.detail, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+        _answer(refused.token)
+        return None
+    except LedgerError as error:
+        _ledger_failed(error)
+        return None
+    here().breaker.succeeded()
+    return found
+
+
+def _ledger_failed(error: LedgerError) -> None:
+    if isinstance(error, LedgerUnavailable):
+        here().breaker.failed()
+    log.event("ledger_failed", "err", error=str(error))
+    refuse_before_identity("billing_unavailable")
+
+
+def _attempt(identified: Identified) -> CallAttempt:
+    return authorization.CallAttempt(
+        call_key=new_call_key(),
+        node=here().name,
+        caller=identified.number[:64],
+        dialled=ksr.pv("$rU")[:64],
+        source=ksr.source(),
+        sip_call_id=ksr.pv("$ci")[:255],
+        sip_from_tag=ksr.pv("$ft")[:128],
+    )
+
+
+def _refuse_when_too_fast(identified: Identified) -> None:
+    leg = identified.caller.legs[0]
+    limit = leg.max_calls_per_second
+    if limit is not None and ksr.count_up(CALL_RATE, f"{leg.account_id}/{ksr.pv('$TS')}") > limit:
+        raise Refused("too_fast", f"more than {limit} calls a second")
+
+
+def _digits(identified: Identified) -> str:
+    try:
+        return identity.dial_plan(identified.caller).e164(ksr.pv("$rU"))
+    except InvalidNumber as error:
+        raise Refused("destination_unknown", str(error)) from error
+
+
+def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Authorized | None:
+    """Open the call in the ledger, or None after answering 503 because nobody can say whether it was opened."""
+    node = here()
+    try:
+        node.journal.append(facts.opening(attempt.call_key, identified.caller.legs[0].account_id))
+        return authorization.authorize(node.ledger, node.rates, identified.caller, digits, attempt, node.settings.calls)
+    except JournalUnwritable as error:
+        log.event("journal_unwritable", "err", error=str(error))
+        detail = "journal unwritable"
+    except LedgerError as error:
+        if isinstance(error, LedgerUnavailable):
+            node.breaker.failed()
+        log.event("ledger_failed", "err", call_key=attempt.call_key, error=str(error))
+        detail = str(error)
+    raise Refused("billing_unavailable", detail)
+
+
+def _refuse(identified: Identified, attempt: CallAttempt, refused: Refused) -> None:
+    """Answer, log, and leave the CDR to the journal; a ledger that may have opened the call is told to end it."""
+    caller = identified.caller
+    answer = ANSWERS.get(refused.token, ANSWERS["billing_unavailable"])
+    here().record(
+        facts.unopened(
+            attempt.call_key,
+            node=attempt.node,
+            account_id=caller.legs[0].account_id,
+            user_id=caller.user_id,
+            caller=attempt.caller,
+            callee="",
+            dialled=attempt.dialled,
+            source=attempt.source,
+            sip_call_id=attempt.sip_call_id,
+            result=refused.token,
+            sip_code=answer.code,
+            detail=refused.detail,
+        )
+    )
+    log.event(
+        "refused",
+        token=refused.token,
+        detail=refused.detail,
+        call_key=attempt.call_key,
+        account=caller.legs[0].account_name,
+        source=attempt.source,
+        sip_call_id=attempt.sip_call_id,
+    )
+    relay.release_live_key()
+    _answer(refused.token)
+
+
+def _answer(token: str) -> None:
+    answer = ANSWERS.get(token, ANSWERS["billing_unavailable"])
+    ksr.add_to_reply("Warning", warning(token))
+    if answer.retry_after_s:
+        ksr.add_to_reply("Retry-After", str(answer.retry_after_s))
+    ksr.reply(answer.code, answer.reason)
+
+
+def _start(identified: Identified, digits: str, attempt: CallAttempt, authorized: Authorized) -> None:
+    """Money is held: from here on every way out leads to a fact in the journal."""
+    dialogs.open_dialog(
+        dialogs.CallVars(
+            call_key=attempt.call_key,
+            account=identified.caller.legs[0].account_name,
+            grant_s=authorized.grant_s,
+            caller_hop=dialogs.caller_hop(),
+        )
+    )
+    ksr.set_pv("$avp(digits)", digits)
+    if ksr.is_cancelled():
+        dialogs.fail_call(attempt.call_key, "cancelled", 487)
+        return
+    relay.relay_to_first_carrier()

@@ -1,0 +1,351 @@
+"""Calls that are up: opening their dialog, the requests within it, its events, and its end."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from dataclasses import dataclass
+
+from billing import facts
+from billing.clock import Moment
+from kemi import ksr, log
+from kemi.node import here
+
+EARLY_STATES = ("1", "2")
+UNACKED = "3"
+"""$dlg(state): 1 unconfirmed, 2 early, 3 answered but not acknowledged, 4 confirmed, 5 ended."""
+
+ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "UPDATE", "INFO", "PRACK", "OPTIONS", "NOTIFY", "MESSAGE")
+"""REFER is not among them: a transfer makes somebody else place a call, and nobody here would pay for it."""
+
+TICK_S = 0.33
+"""The dialog timer looks once a second and takes whole seconds. Rounding at this fraction keeps the cut within one
+second of the deadline on either side: measured -0.35..+0.68 s for whole seconds (KAMAILIO.md)."""
+
+
+@dataclass(frozen=True)
+class CallVars:
+    """What the proxy keeps with a dialog, as dlg_vars of one letter (k, a, g, h; later t, d, c, r, e, m)."""
+
+    call_key: str
+    account: str
+    grant_s: int
+    caller_hop: str
+    emergency: bool = False
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One side of a dialog as the other side would address it."""
+
+    uri: str
+    route: str
+    next_hop: str
+    socket: str
+    local: str
+    remote: str
+    call_id: str
+
+
+# --- opening --------------------------------------------------------------------------------------------------------
+
+
+def open_dialog(call: CallVars) -> None:
+    """Make the dialog of the INVITE in hand; it will last the grant from the answer on."""
+    ksr.set_pv("$dlg_ctx(timeout_route)", "cut")  # any text: makes dialog:timeout fire before the dialog is gone
+    ksr.manage_dialog()
+    ksr.set_dialog_lifetime(call.grant_s)
+    ksr.set_dialog_property("ka-src")
+    ksr.set_dialog_property("ka-dst")
+    ksr.set_dialog_var("k", call.call_key)
+    ksr.set_dialog_var("a", call.account)
+    ksr.set_dialog_var("g", str(call.grant_s))
+    ksr.set_dialog_var("h", call.caller_hop)
+    ksr.set_dialog_var("s", ksr.source_ip())
+    if call.emergency:
+        ksr.set_dialog_var("m", "1")
+
+
+def caller_hop() -> str:
+    """Where requests to the caller go: back to where he sent from, when his Contact is somewhere else (NAT)."""
+    if ksr.headers("Record-Route"):
+        return ""  # he is behind proxies of his own: the route set leads to him
+    return f"sip:{ksr.pv('$si')}:{ksr.pv('$sp')};transport={ksr.pv('$proto')}"
+
+
+# --- requests within a dialog ----------------------------------------------------------------------------------------
+
+
+def route_in_dialog() -> None:
+    """A request with a To-tag. All checks come before the dialog's state machine runs (KAMAILIO.md, toll fraud)."""
+    method = ksr.method()
+    if method == "ACK":
+        _route_ack()
+        return
+    if ksr.check_transaction() != ksr.NEW:
+        return
+    if not ksr.is_known_dialog():
+        ksr.reply(481, "Call/Transaction Does Not Exist")
+        return
+    refusal = _refusal_in_dialog(method)
+    if refusal is not None:
+        log.event("refused_in_dialog", code=refusal[0], method=method, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+        ksr.reply(*refusal)
+        return
+    ksr.manage_dialog()
+    _send_to_other_side()
+
+
+def _route_ack() -> None:
+    """The ACK of a 2xx goes to the callee's own contact; it must not lengthen the call (KAMAILIO.md, trap 4)."""
+    if ksr.check_transaction() == ksr.ABSORBED or not ksr.is_known_dialog() or not _comes_from_its_side():
+        return
+    ksr.manage_dialog()
+    remaining_s = _remaining_s()
+    if remaining_s is not None:
+        ksr.set_dialog_lifetime(whole_lifetime_s(remaining_s))
+    _send_to_other_side()
+
+
+def _refusal_in_dialog(method: str) -> tuple[int, str] | None:
+    if not _comes_from_its_side():
+        return 403, "Forbidden"
+    if method not in ALLOWED_METHODS:
+        return 405, "Method Not Allowed"
+    if ksr.pv("$dlg(state)") == UNACKED and method not in ("BYE", "PRACK"):
+        return 491, "Request Pending"  # no CSeq is recorded between 200 and ACK
+    last_cseq = ksr.pv("$dlg(from_cseq)" if _from_caller() else "$dlg(to_cseq)")
+    if last_cseq.isdigit() and int(ksr.pv("$cs")) <= int(last_cseq):
+        return 500, "CSeq Out Of Order"  # RFC 3261 12.2.2
+    return None
+
+
+def _from_caller() -> bool:
+    return ksr.pv("$ft") == ksr.pv("$dlg(from_tag)")
+
+
+def _comes_from_its_side() -> bool:
+    """Call-ID and tags can be overheard; the address of the side that they name cannot be taken as easily."""
+    return ksr.source_ip() == ksr.dialog_var("s" if _from_caller() else "d")
+
+
+def _send_to_other_side() -> None:
+    """To the dialog's own contact by the dialog's own route set, whatever the request itself said."""
+    to_callee = _from_caller()
+    ksr.remove_headers("Route")
+    ksr.set_request_uri(ksr.pv("$dlg(to_contact)" if to_callee else "$dlg(from_contact)"))
+    route = ksr.pv("$dlg(to_rs)" if to_callee else "$dlg(from_rs)")
+    next_hop = ksr.dialog_var("p" if to_callee else "h")
+    if route:
+        ksr.append_header("Route", route)
+        ksr.set_next_hop(route.split(">")[0].lstrip("< "))
+    elif next_hop:
+        ksr.set_next_hop(next_hop)
+    else:
+        ksr.forget_next_hop()
+    if not ksr.relay():
+        ksr.reply(500, "Server Internal Error")
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def take_event(name: str) -> None:
+    """What the dialog module tells: started, failed, timed out, ended."""
+    if name == "dialog:start":
+        _answered()
+    elif name == "dialog:failed":
+        _failed()
+    elif name == "dialog:timeout":
+        _timed_out()
+    elif name == "dialog:end":
+        _ended()
+
+
+def _answered() -> None:
+    """The 2xx is here and not yet relayed: what is written now is true before anybody can talk."""
+    now = Moment.now()
+    ksr.set_dialog_var("t", str(now))
+    ksr.set_dialog_var("d", ksr.source_ip())
+    if ksr.dialog_var("m"):
+        return
+    here().record(facts.answered(ksr.dialog_var("k"), now, ksr.pv("$tt"), _carrier_id()))
+
+
+def _failed() -> None:
+    result = ksr.dialog_var("r") or "no_answer"
+    code = int(ksr.dialog_var("e") or ksr.pv("$T_reply_code") or 0)
+    if ksr.dialog_var("m"):
+        _record_emergency(result, code, 0, "")
+    else:
+        here().record(facts.failed(ksr.dialog_var("k"), result, code, _carrier_id()))
+        _log_end(result, 0, "")
+    _release()
+
+
+def _timed_out() -> None:
+    """The lifetime is over: the fact first, then a BYE to both sides. The module's own BYEs lose one in a race."""
+    if ksr.dialog_var("x"):
+        return
+    reason = ksr.dialog_var("w") or ("cut" if _deadline_reached() else "keepalive")
+    _record_end(reason)
+    hang_up_both_sides()
+
+
+def _ended() -> None:
+    if ksr.dialog_var("x"):
+        return
+    if ksr.method() == "BYE":
+        _record_end("caller" if _from_caller() else "callee")
+    else:
+        _record_end(ksr.dialog_var("w") or "cut")
+
+
+def _record_end(reason: str) -> None:
+    talked_ms = _talked_ms()
+    ksr.set_dialog_var("x", "1")
+    if ksr.dialog_var("m"):
+        _record_emergency("answered", 200, talked_ms, reason)
+    else:
+        here().record(facts.ended(ksr.dialog_var("k"), talked_ms, reason, _carrier_id()))
+        _log_end("answered", talked_ms, reason)
+    _release()
+
+
+def _record_emergency(result: str, code: int, talked_ms: int, reason: str) -> None:
+    here().record(
+        facts.unopened(
+            ksr.dialog_var("k"),
+            node=here().name,
+            account_id=None,
+            user_id=None,
+            caller=ksr.pv("$dlg(from_uri)")[:64],
+            callee=ksr.dialog_var("n"),
+            dialled=ksr.dialog_var("n"),
+            source=ksr.dialog_var("s"),
+            sip_call_id=ksr.pv("$dlg(callid)")[:255],
+            result=result,
+            sip_code=code,
+            detail="emergency",
+            end_reason=reason,
+            talked_ms=talked_ms,
+        )
+    )
+    _log_end(result, talked_ms, reason or "emergency")
+
+
+def _log_end(result: str, talked_ms: int, reason: str) -> None:
+    log.event(
+        "call_ended",
+        call_key=ksr.dialog_var("k"),
+        account=ksr.dialog_var("a"),
+        token=result,
+        talked_ms=talked_ms,
+        end_reason=reason,
+        sip_call_id=ksr.pv("$dlg(callid)"),
+    )
+
+
+def _release() -> None:
+    key = f"{ksr.pv('$dlg(callid)')}|{ksr.pv('$dlg(from_tag)')}"
+    for table in ("live", "current", "winner"):
+        ksr.forget(table, key)
+    ksr.forget("winner", f"{key}#")
+
+
+def remember_outcome(result: str, code: int) -> None:
+    """Why the call in hand is about to fail; the event that follows writes it down."""
+    ksr.set_dialog_var("r", result)
+    ksr.set_dialog_var("e", str(code))
+
+
+def fail_call(call_key: str, result: str, code: int) -> None:
+    """A call that was opened and will never be relayed."""
+    here().record(facts.failed(call_key, result, code, None))
+    _log_end(result, 0, "")
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def _talked_ms() -> int:
+    answered = ksr.dialog_var("t")
+    return Moment.now().ms_since(Moment.parse(answered)) if answered else 0
+
+
+def _remaining_s() -> float | None:
+    if not ksr.dialog_var("t"):
+        return None
+    return int(ksr.dialog_var("g")) - _talked_ms() / 1000
+
+
+def _deadline_reached() -> bool:
+    remaining_s = _remaining_s()
+    return remaining_s is None or remaining_s < 1.5
+
+
+def whole_lifetime_s(remaining_s: float) -> int:
+    """The dialog timer's whole seconds for a remaining time; see TICK_S."""
+    return max(1, math.floor(remaining_s + TICK_S))
+
+
+# --- ending ----------------------------------------------------------------------------------------------------------
+
+
+def end_current_dialog(reason: str) -> None:
+    """End the current dialog from a process without a message of it: at the dialog timer's next tick."""
+    ksr.set_dialog_var("w", reason)
+    ksr.set_dialog_lifetime(1)
+
+
+def hang_up_both_sides() -> None:
+    """A BYE of our own to the callee and to the caller of the current dialog (RFC 3261 15)."""
+    call_id = ksr.pv("$dlg(callid)")
+    caller = f"<{ksr.pv('$dlg(from_uri)')}>;tag={ksr.pv('$dlg(from_tag)')}"
+    callee = f"<{ksr.pv('$dlg(to_uri)')}>;tag={ksr.pv('$dlg(to_tag)')}"
+    sides = (
+        ("to", "p", callee, caller, _cseq("$dlg(from_cseq)")),
+        ("from", "h", caller, callee, _cseq("$dlg(to_cseq)")),
+    )
+    for side, hop, remote, local, cseq in sides:
+        route = ksr.pv(f"$dlg({side}_rs)")
+        peer = Peer(
+            uri=ksr.pv(f"$dlg({side}_contact)"),
+            route=route,
+            next_hop="" if route else ksr.dialog_var(hop),
+            socket=ksr.pv(f"$dlg({side}_bindaddr)"),
+            local=local,
+            remote=remote,
+            call_id=call_id,
+        )
+        send_in_dialog(peer, [("BYE", cseq + 1)])
+
+
+def _cseq(name: str) -> int:
+    value = ksr.pv(name)
+    return int(value) if value.isdigit() else 0
+
+
+def send_in_dialog(peer: Peer, requests: list[tuple[str, int]]) -> None:
+    """Requests of our own within a dialog, each retransmitted by its transaction."""
+    next_hop = peer.route.split(">")[0].lstrip("< ") if peer.route else peer.next_hop
+    for method, cseq in requests:
+        lines = f"From: {peer.local}\r\nTo: {peer.remote}\r\nCall-ID: {peer.call_id}\r\nCSeq: {cseq} {method}\r\n"
+        if peer.route:
+            lines += f"Route: {peer.route}\r\n"
+        if not ksr.send_request(method, peer.uri, next_hop, peer.socket, lines):
+            log.event("not_sent", "err", method=method, uri=peer.uri, sip_call_id=peer.call_id)
+
+
+def _carrier_id() -> int | None:
+    text = ksr.dialog_var("c")
+    return int(text) if text.isdigit() else None
+
+
+def is_ip_address(text: str) -> bool:
+    """Whether a host is an address, not a name."""
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""Emergency numbers: out before anything else is asked. No database, no digest, no locks, no limits."""
+
+from __future__ import annotations
+
+from kemi import dialogs, ksr, log, relay
+from kemi.node import here, new_call_key
+
+LIFETIME_S = 86_400
+"""Nobody cuts an emergency call; the dialog module wants a number."""
+
+
+def is_emergency() -> bool:
+    """Whether the dialled user part is on the local list, visual separators and a leading + aside."""
+    dialled = ksr.pv("$rU").translate(str.maketrans("", "", "-.()")).removeprefix("+")
+    return dialled in here().settings.calls.emergency_numbers
+
+
+def route() -> None:
+    """Relay to the emergency gateway, or to the carriers in order; the CDR goes through the journal at the end."""
+    number = ksr.pv("$rU").translate(str.maketrans("", "", "-.()")).removeprefix("+")
+    call_key = new_call_key()
+    dialogs.open_dialog(
+        dialogs.CallVars(call_key, "", LIFETIME_S, dialogs.caller_hop(), emergency=True),
+    )
+    ksr.set_dialog_var("n", number)
+    log.event("emergency", "notice", call_key=call_key, number=number, source=ksr.source())
+    ksr.set_pv("$avp(digits)", number)
+    relay.relay_to_first_carrier()

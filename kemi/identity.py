@@ -1,0 +1,141 @@
+"""Who is calling: digest, trusted source and caller number, trusted IVR and card, or the trunk's address alone."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from billing.errors import Refused
+from billing.numbers import DialPlan
+from kemi import ksr
+from kemi.headers import CARD_HEADER, PIN_HEADER
+from kemi.node import here
+
+if TYPE_CHECKING:
+    from billing.directory import Trunk
+    from billing.ledger_types import Caller
+
+FAILURES = "failures"
+"""Shared table of failed attempts. Keys carry their time window, for an entry's expiry starts again at every update."""
+
+_NO_HA1 = "0" * 64
+
+
+class Challenge(Exception):
+    """The digest was not wrong but its nonce was old or used: ask again with a new one."""
+
+
+@dataclass(frozen=True)
+class Identified:
+    """A verified caller and the number to show for him in the CDR."""
+
+    caller: Caller
+    number: str
+
+
+def realm() -> str:
+    """The digest realm, which is also the proxy's domain."""
+    return here().settings.sip.realm
+
+
+def trunk_of_source() -> Trunk | None:
+    """The trunk that the message's source address belongs to."""
+    return here().directory.current().trunk_at(ksr.source_ip())
+
+
+def identify() -> Identified:
+    """The caller of the INVITE or OPTIONS in hand. Asks the database once.
+
+    Raises Refused (bad_credentials, unknown_caller) or Challenge; LedgerUnavailable when nobody can tell.
+    """
+    trunk = trunk_of_source()
+    if trunk is None:
+        return _by_digest()
+    if trunk.kind == "ivr":
+        return _by_card(trunk)
+    if trunk.kind == "caller_number":
+        return _by_caller_number(trunk)
+    return _by_trunk(trunk)
+
+
+def dial_plan(caller: Caller) -> DialPlan:
+    """How the caller's account dials."""
+    leg = caller.legs[0]
+    return DialPlan(leg.country_code, tuple(leg.international_prefixes.split(",")), leg.national_prefix)
+
+
+def _by_digest() -> Identified:
+    username = ksr.pv("$au")
+    guard = _Guard(f"user:{username}@{ksr.source_ip()}")
+    caller = here().ledger.identify_digest(username, realm())
+    sha256 = here().settings.sip.digest_algorithm == "SHA-256"
+    ha1 = _NO_HA1[: 64 if sha256 else 32]  # an unknown user costs the same work as a known one
+    if caller is not None:
+        ha1 = (caller.ha1_sha256 if sha256 else caller.ha1_md5) or ha1
+    result = ksr.check_digest(realm(), ha1)
+    right = result == ksr.DIGEST_OK and ksr.pv("$adu") == ksr.pv("$ru")
+    if guard.is_locked():
+        raise Refused("bad_credentials", f"locked: {guard.key}")
+    if result not in (ksr.DIGEST_OK, ksr.DIGEST_WRONG):
+        raise Challenge
+    if not right or caller is None:
+        guard.count_failure()
+        raise Refused("bad_credentials", guard.key)
+    return Identified(caller, username)
+
+
+def _by_card(trunk: Trunk) -> Identified:
+    numbers, pins = ksr.headers(CARD_HEADER), ksr.headers(PIN_HEADER)
+    if len(numbers) != 1 or len(pins) != 1:
+        raise Refused("bad_credentials", f"trunk {trunk.name}: {len(numbers)} card numbers, {len(pins)} PINs")
+    number, pin = numbers[0].strip(), pins[0].strip()
+    guard = _Guard(f"card:{number[:20]}|{ksr.pv('$fU')[:32]}")
+    caller = here().ledger.identify_card(number[:20])
+    expected = caller.pin_hash if caller is not None and caller.pin_hash else _NO_HA1
+    right = hmac.compare_digest(pin_hash(number, pin), expected)
+    if guard.is_locked():
+        raise Refused("bad_credentials", "locked card")
+    if not right or caller is None:
+        guard.count_failure()
+        raise Refused("bad_credentials", f"trunk {trunk.name}: wrong card or PIN")
+    return Identified(caller, ksr.pv("$fU"))
+
+
+def _by_caller_number(trunk: Trunk) -> Identified:
+    number = ksr.pv("$fU").removeprefix("+")
+    caller = here().ledger.identify_caller_number(trunk.trunk_id, number[:20])
+    if caller is None:
+        raise Refused("unknown_caller", f"trunk {trunk.name}: {number[:20]!r}")
+    return Identified(caller, number)
+
+
+def _by_trunk(trunk: Trunk) -> Identified:
+    caller = here().ledger.identify_user(trunk.user_id) if trunk.user_id is not None else None
+    if caller is None:
+        raise Refused("unknown_caller", f"trunk {trunk.name} belongs to nobody")
+    return Identified(caller, ksr.pv("$fU"))
+
+
+def pin_hash(number: str, pin: str) -> str:
+    """The keyed hash a card's PIN is stored as: HMAC-SHA256 of 'number:pin', hex."""
+    key = here().settings.card_pin_key.get_secret_value().encode()
+    return hmac.new(key, f"{number}:{pin}".encode(), hashlib.sha256).hexdigest()
+
+
+class _Guard:
+    """Counts failures of one guesser: per (user, source) or (card, caller number), so the owner is not locked out."""
+
+    def __init__(self, key: str) -> None:
+        lockout = here().settings.lockout
+        self.key = key
+        self._limit = lockout.failures
+        self._slot = f"{key}/{int(time.monotonic()) // lockout.window_s}"
+
+    def is_locked(self) -> bool:
+        return ksr.table_int(FAILURES, self._slot) >= self._limit
+
+    def count_failure(self) -> None:
+        ksr.count_up(FAILURES, self._slot)

@@ -1,0 +1,89 @@
+"""What one process of the proxy works with: settings, journal, breaker, ledger client, rates, directory.
+
+Made once by `mod_init` before Kamailio forks; what must not cross a fork (database connection, open files) is opened by
+each process at its first use.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ulid import ULID
+
+from billing.breaker import Breaker
+from billing.directory import DirectoryFile
+from billing.journal import JournalUnwritable, JournalWriter
+from billing.ledger import Ledger
+from billing.rates import RateLookup
+from kemi import log
+
+if TYPE_CHECKING:
+    from billing.journal import Fact
+    from billing.settings import Settings
+
+FACTS_KEPT_MAX = 10_000
+
+
+class Node:
+    """The process-wide objects. Methods that touch the disk say so."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Before the fork: opens nothing."""
+        self.settings = settings
+        self.name = settings.node.name
+        state = Path(settings.node.state_dir)
+        self.journal = JournalWriter(state / "journal")
+        self.breaker = Breaker(settings.breaker.failures, settings.breaker.open_ms)
+        self.directory = DirectoryFile(state / "directory.json")
+        self._unwritten: deque[Fact] = deque()
+        self._ledger: Ledger | None = None
+        self._rates: RateLookup | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """This process's ledger client; connects at its first call."""
+        if self._ledger is None:
+            self._ledger = Ledger.for_proxy(self.settings.database)
+        return self._ledger
+
+    @property
+    def rates(self) -> RateLookup:
+        """This process's rate cache."""
+        if self._rates is None:
+            self._rates = RateLookup(self.ledger)
+        return self._rates
+
+    def record(self, fact: Fact) -> None:
+        """Write a fact to the journal. A fact that cannot be written is kept in memory and tried again with the next."""
+        self._unwritten.append(fact)
+        try:
+            while self._unwritten:
+                self.journal.append(self._unwritten[0])
+                self._unwritten.popleft()
+        except JournalUnwritable as error:
+            log.event("journal_unwritable", "err", error=str(error), waiting=len(self._unwritten))
+            if len(self._unwritten) > FACTS_KEPT_MAX:
+                log.event("fact_lost", "err", fact=self._unwritten.popleft())
+
+
+_node: Node | None = None
+
+
+def start(settings: Settings) -> Node:
+    """Make the node object; once, before the fork."""
+    global _node  # noqa: PLW0603 - Kamailio's callbacks have no other place to find it
+    _node = Node(settings)
+    return _node
+
+
+def here() -> Node:
+    """The node this process belongs to."""
+    assert _node is not None, "mod_init has not run"
+    return _node
+
+
+def new_call_key() -> str:
+    """A fresh ULID: sortable by time, 80 random bits, nothing of it from the wire."""
+    return str(ULID())

@@ -1,0 +1,121 @@
+"""Requests as they arrive in a SIP worker: what costs nothing to refuse is refused here, before any database."""
+
+from __future__ import annotations
+
+import re
+
+from kemi import calls, dialogs, emergency, ksr, log
+from kemi.headers import NOT_FOR_CARRIERS
+from kemi.identity import realm, trunk_of_source
+from kemi.node import here
+
+CSEQ_LIMIT = 2**31 - 1000
+"""A CSeq near 2^31 leaves no room for the proxy's own BYE (RFC 3261 8.1.1.5), so the call could never be cut."""
+
+_BARE_CR = re.compile(r"\r(?!\n)")
+_ROUTE_URI = re.compile(r"<([^>]*)>")
+
+
+def route_request() -> None:
+    """Every request starts here."""
+    if not _is_acceptable():
+        return
+    ksr.force_rport()
+    method = ksr.method()
+    if method == "CANCEL":
+        _cancel()
+    elif ksr.has_to_tag():
+        dialogs.route_in_dialog()
+    elif method == "ACK":
+        ksr.check_transaction()  # the ACK of a refusal is absorbed by its transaction, any other one is nobody's
+    elif ksr.check_transaction() != ksr.NEW:
+        return
+    elif method == "INVITE":
+        _new_call()
+    elif method == "OPTIONS":
+        _options()
+    else:
+        ksr.add_to_reply("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS")
+        ksr.reply(405, "Method Not Allowed")
+
+
+def _is_acceptable() -> bool:
+    """Malformed and looping requests end here (KAMAILIO.md, traps 5 and 18)."""
+    try:
+        bare_cr = _BARE_CR.search(ksr.raw_message())
+    except UnicodeDecodeError:
+        return _refuse(400, "Not UTF-8")
+    if bare_cr:  # a bare CR hides header names from everybody who removes or counts headers
+        return _refuse(400, "Bare CR")
+    if not ksr.max_forwards_left():
+        return _refuse(483, "Too Many Hops")
+    if not ksr.is_sane():
+        return False
+    cseq = ksr.pv("$cs")
+    if not cseq.isascii() or not cseq.isdigit() or int(cseq) >= CSEQ_LIMIT:
+        return _refuse(400, "CSeq Out Of Range")
+    if not ksr.pv("$ft") and ksr.method() != "ACK":
+        return _refuse(400, "From Without Tag")
+    return True
+
+
+def _refuse(code: int, reason: str) -> bool:
+    if ksr.method() != "ACK":
+        ksr.reply(code, reason)
+    log.event("malformed", code=code, reason=reason, source=ksr.source())
+    return False
+
+
+def _cancel() -> None:
+    if ksr.check_transaction() == ksr.MATCHED:
+        ksr.relay()
+    else:
+        ksr.reply(481, "Call/Transaction Does Not Exist")
+
+
+def _new_call() -> None:
+    """An INVITE without To-tag: emergency first, then whoever can show who he is, in an async worker."""
+    if not _routes_are_ours():
+        ksr.reply(403, "Preloaded Route")
+        return
+    ksr.remove_headers("Route", *NOT_FOR_CARRIERS)
+    ksr.record_route()  # here and not in the async worker: edits made there are lost at failover
+    if emergency.is_emergency():
+        emergency.route()
+        return
+    if not _shows_credentials():
+        return
+    if here().breaker.is_open():
+        calls.refuse_before_identity("billing_unavailable")
+        return
+    if not ksr.continue_in_async_worker("ksr_authorize"):
+        calls.refuse_before_identity("billing_unavailable")
+
+
+def _options() -> None:
+    """OPTIONS to the proxy itself is a ping; with a number, from an IVR's trunk, it asks for a quote."""
+    if not ksr.pv("$rU"):
+        ksr.reply(200, "OK")
+        return
+    trunk = trunk_of_source()
+    if trunk is None or trunk.kind != "ivr":
+        ksr.reply(404, "Not Found")
+    elif here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_announce"):
+        calls.refuse_before_identity("billing_unavailable")
+
+
+def _shows_credentials() -> bool:
+    """A trunk's address or a digest; a caller with neither is challenged, at no cost and without a database."""
+    if trunk_of_source() is not None or ksr.has_credentials(realm()):
+        return True
+    ksr.challenge(realm())
+    return False
+
+
+def _routes_are_ours() -> bool:
+    """Phones with an outbound proxy set a Route to us; any other preloaded Route is an attempt to relay through us."""
+    for body in ksr.headers("Route"):
+        uris = _ROUTE_URI.findall(body)
+        if not uris or not all(ksr.is_myself(uri) for uri in uris):
+            return False
+    return True
