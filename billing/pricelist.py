@@ -203,8 +203,8 @@ def _row_windows(row: Mapping[str, object]) -> tuple[Window, ...]:
         )
         return whole_week(_amount(row, "connect_fee"), slots)
     try:
-        data = _object(_parse(str(schedule)), "schedule")
-    except (ValueError, RecursionError) as error:
+        data = _object(_parse(str(schedule)), "the JSON")
+    except (ValueError, RecursionError, InvalidTariff) as error:
         raise InvalidTariff(f"schedule: {error}") from None
     with _at("schedule"):
         _refuse_unknown(data, _SCHEDULE_KEYS)

@@ -485,19 +485,18 @@ class PricedCall:
 
     def _limit(self) -> None:
         """Apply max_cost, and find the smallest charge."""
-        self._disconnect_s, self._max_units = _NEVER_S, None
+        self._max_units, last_s = None, self._sold_s
         if self.rate.max_cost is not None:
             max_units = to_micros(self.rate.max_cost) // 10 ** (DECIMALS_MAX - self.rate.rounding.decimals)
             if self.rate.max_cost_rule == "free":
                 self._max_units = max_units
             else:
                 last_s = self._longest(max_units, self._sold_s)
-                self._disconnect_s = last_s if last_s < self._sold_s else _NEVER_S
-        self.limit_s = min(self.coverage_s, self._disconnect_s)
+        self.limit_s = min(self.coverage_s, last_s)
+        self._disconnect_s = last_s if last_s < self.coverage_s else _NEVER_S
         # Where coverage ends within the free seconds there is no charged second: take what is sold by then.
         first_s = min(self._free_s + 1, self._sold_s)
-        is_cut = self._disconnect_s < first_s
-        self.smallest_charge = self._money(0 if is_cut else self._charged_units(first_s))
+        self.smallest_charge = self._money(0 if last_s < first_s else self._charged_units(first_s))
 
     def _sold(self, seconds: int) -> int:
         """How many of `seconds` are talked; raises NoRate if not all of them are for sale."""
