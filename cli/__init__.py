@@ -1,0 +1,1 @@
+"""The command line `meterline`: prices, quotes, money, calls and their records."""
