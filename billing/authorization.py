@@ -83,10 +83,14 @@ def price_legs(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap
             rate = rates.find(leg.tariff_id, leg.tariff_version, digits, at)
             priced.append(PricedLeg(leg, PricedCall(rate, at, cap_s)))
         except NoRate as error:
-            raise Refused("destination_unknown", f"leg {leg.leg} account {leg.account_name}: {error}", leg.leg) from error
+            raise Refused("destination_unknown", _where(leg, error), leg.leg) from error
         except DestinationBarred as error:
-            raise Refused("destination_barred", f"leg {leg.leg} account {leg.account_name}: {error}", leg.leg) from error
+            raise Refused("destination_barred", _where(leg, error), leg.leg) from error
     return tuple(priced)
+
+
+def _where(leg: Leg, error: Exception) -> str:
+    return f"leg {leg.leg} account {leg.account_name}: {error}"
 
 
 def quote(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int) -> Quote:

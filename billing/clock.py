@@ -1,4 +1,4 @@
-"""Moments that survive a process and tell whether they survived a reboot: monotonic time with the boot it counts from."""
+"""Moments that outlive a process: monotonic time together with the boot that it counts from."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 section 7), or the one that a ledger routine signals; it is empty where there is none.
 """
 
-# ruff: noqa: N818, S105 -- named for what happened (NoRate, KeyConflict); a token here is a word, no secret
+# ruff: noqa: S105 -- named for what happened (NoRate, KeyConflict); a token here is a word, no secret
 
 
 class MeterlineError(Exception):

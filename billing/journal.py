@@ -11,6 +11,7 @@ there and forgets one only when it is settled and no longer written to.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -52,7 +53,7 @@ def decode(line: bytes) -> Fact:
         raise ValueError("checksum does not match")
     fact = json.loads(line[9:])
     if not isinstance(fact, dict) or not isinstance(fact.get("kind"), str):
-        raise ValueError("not a fact")
+        raise ValueError("not a fact")  # noqa: TRY004 - every damage is one kind of error
     return fact
 
 
@@ -67,16 +68,18 @@ class JournalWriter:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def append(self, fact: Fact) -> None:
-        """Write one fact. Raises JournalUnwritable; a half-written line is closed off so that the next one stays whole."""
+        """Write one fact. Raises JournalUnwritable; a half-written line is closed off: the next one stays whole."""
         line = encode(fact)
         try:
             written = os.write(self._segment(), line)
-            if written != len(line):
-                os.write(self._segment(), b"\n")
-                raise OSError(28, "disk full in the middle of a line")
+            if written == len(line):
+                return
+            os.write(self._segment(), b"\n")
+            reason = "no room for a whole line"
         except OSError as error:
-            self.close()
-            raise JournalUnwritable(error.errno or 0, f"journal {self._folder}: {error.strerror}") from error
+            reason = str(error.strerror)
+        self.close()
+        raise JournalUnwritable(errno.ENOSPC, f"journal {self._folder}: {reason}")
 
     def _segment(self) -> int:
         minute = int(time.time()) // SEGMENT_SPAN_S
@@ -134,8 +137,7 @@ class JournalReader:
         """Up to `limit` facts that are not done yet, in order. Calling it again gives the same ones until done."""
         found: list[Entry] = []
         for segment in self._known_segments():
-            for entry in self._read(segment, limit - len(found)):
-                found.append(entry)
+            found += self._read(segment, limit - len(found))
             if len(found) >= limit:
                 break
         return found

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import time
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -352,3 +353,20 @@ def _amount(data: Json, key: str, default: Decimal | None = None) -> Decimal:
         return parse_amount(str(value))
     except InvalidAmount as error:
         raise InvalidTariff(f"{key}: {error}") from None
+
+
+def rate_to_json(rate: Rate) -> str:
+    """The rate as one JSON text, to travel with a call and to be read back by `rate_from_json`."""
+    return json.dumps(rate_to_dict(rate), sort_keys=True, separators=(",", ":"))
+
+
+@lru_cache(maxsize=4096)
+def rate_from_json(text: str) -> Rate:
+    """The reverse of `rate_to_json`. Raises InvalidTariff for any other text.
+
+    Remembered: a call's rate is read at every renewal and at its end, and a rate never changes.
+    """
+    content = _parse(text)
+    if not isinstance(content, dict):
+        raise InvalidTariff("rate: not an object")
+    return rate_from_dict(content)

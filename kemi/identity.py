@@ -15,8 +15,9 @@ from kemi.headers import CARD_HEADER, PIN_HEADER
 from kemi.node import here
 
 if TYPE_CHECKING:
-    from billing.directory import Trunk
     from billing.ledger_types import Caller
+
+    from billing.directory import Trunk
 
 FAILURES = "failures"
 """Shared table of failed attempts. Keys carry their time window, for an entry's expiry starts again at every update."""

@@ -90,7 +90,7 @@ def mod_init() -> Meterline:
     """Called once by Kamailio, before it forks. A bad setting stops start-up with its name."""
     try:
         node.start(settings.load())
-    except Exception as error:  # noqa: BLE001 - app_python3 goes on without a script when mod_init raises
+    except Exception as error:
         log.event("start_refused", "err", error=str(error))
         os.kill(os.getpid(), signal.SIGTERM)
         raise

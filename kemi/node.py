@@ -10,12 +10,12 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from billing.ledger import Ledger
 from ulid import ULID
 
 from billing.breaker import Breaker
 from billing.directory import DirectoryFile
 from billing.journal import JournalUnwritable, JournalWriter
-from billing.ledger import Ledger
 from billing.rates import RateLookup
 from kemi import log
 
@@ -56,7 +56,7 @@ class Node:
         return self._rates
 
     def record(self, fact: Fact) -> None:
-        """Write a fact to the journal. A fact that cannot be written is kept in memory and tried again with the next."""
+        """Write a fact to the journal. One that cannot be written is kept in memory and tried again with the next."""
         self._unwritten.append(fact)
         try:
             while self._unwritten:

@@ -164,7 +164,7 @@ def _close() -> None:
 
 
 def _passable(code: int) -> int:
-    return code if 500 <= code < 700 and code != 503 or code == 408 else 500
+    return code if code == 408 or (500 <= code < 700 and code != 503) else 500
 
 
 def _time_is_left() -> bool:
