@@ -29,7 +29,7 @@ as_root() {
     if [[ $EUID -eq 0 ]]; then
         "$@"
     else
-        command -v sudo >/dev/null || die "packages are missing and there is no sudo; as root: apt-get install $*"
+        command -v sudo >/dev/null || die "packages are missing and there is no sudo; run as root: $*"
         sudo "$@"
     fi
 }
@@ -65,6 +65,10 @@ install_packages() {
         remove_policy
         policy_made=
         trap - EXIT INT TERM
+    fi
+    # The package also enables its service for the next boot; one that was there before us is left as it is.
+    if [[ " ${missing[*]} " == *" kamailio "* ]] && command -v systemctl >/dev/null; then
+        as_root systemctl --quiet --no-reload disable kamailio.service 2>/dev/null || true
     fi
 }
 
