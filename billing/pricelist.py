@@ -148,9 +148,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     data = dict(pairs)
     if len(data) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise InvalidTariff(
-            f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object"
-        )
+        raise InvalidTariff(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
     return data
 
 
@@ -162,9 +160,7 @@ def _priced(data: Json) -> tuple[Window, ...]:
     forms = [form for form in ("windows", "slots") if form in data] + sorted(_SHORT_KEYS & data.keys())
     if "windows" in data:
         _refuse_beside(data, "windows", forms[1:] + [key for key in ("connect_fee",) if key in data])
-        return tuple(
-            _window(item, f"windows[{number}]") for number, item in enumerate(_list(data, "windows"))
-        )
+        return tuple(_window(item, f"windows[{number}]") for number, item in enumerate(_list(data, "windows")))
     connect_fee = _amount(data, "connect_fee", Decimal(0))
     if "slots" in data:
         _refuse_beside(data, "slots", forms[1:])

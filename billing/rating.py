@@ -137,9 +137,7 @@ def whole_week(connect_fee: Decimal, slots: tuple[Slot, ...]) -> tuple[Window, .
     return (Window(_EVERY_DAY, time(0), connect_fee, slots),)
 
 
-def short_form(
-    price: Decimal, per_s: int = 60, initial_s: int | None = None, increment_s: int = 1
-) -> tuple[Slot, ...]:
+def short_form(price: Decimal, per_s: int = 60, initial_s: int | None = None, increment_s: int = 1) -> tuple[Slot, ...]:
     """The slots of the familiar "initial / increment": one increment of initial_s first, then increment_s."""
     if initial_s is None or initial_s == increment_s:
         return (Slot(0, price, per_s, increment_s),)
@@ -320,7 +318,7 @@ def _wall_pieces(zone: str, start: int, end: int) -> Iterator[tuple[int, int, in
 
 @lru_cache(maxsize=1024)
 def _offset_changes(zone: str, day: int) -> tuple[tuple[int, int], ...]:
-    """The offsets from UTC on one UTC day: (instant, offset), the first at the day's start.
+    """The offsets from UTC on one UTC day and at its end: (instant, offset), the first at the day's start.
 
     zoneinfo does not tell its transitions; they are found between whole hours that differ. No zone has two
     within one hour.
@@ -330,9 +328,7 @@ def _offset_changes(zone: str, day: int) -> tuple[tuple[int, int], ...]:
     changes = [(start, _offset(clock, start))]
     for hour in range(start + 3600, start + DAY_S + 1, 3600):
         if _offset(clock, hour) != changes[-1][1]:
-            changed = _change_before(clock, hour)
-            if changed < start + DAY_S:  # one at the next midnight is the next day's
-                changes.append((changed, _offset(clock, changed)))
+            changes.append((_change_before(clock, hour), _offset(clock, hour)))
     return tuple(changes)
 
 

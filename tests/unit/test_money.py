@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from billing.errors import InvalidAmount
 from billing.money import format_amount, parse_amount, to_micros
 
-AMOUNTS = st.decimals(
-    min_value=Decimal("-999999999999.999999"), max_value=Decimal("999999999999.999999"), places=6
-)
+AMOUNTS = st.decimals(min_value=Decimal("-999999999999.999999"), max_value=Decimal("999999999999.999999"), places=6)
 
 
 @pytest.mark.parametrize(

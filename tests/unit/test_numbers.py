@@ -118,9 +118,7 @@ def test_plan_of_other_than_digits_is_refused(parts):
         DialPlan(*parts)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("00,011", ("00", "011")), ("", ()), (" 00 , 011,", ("00", "011"))]
-)
+@pytest.mark.parametrize(("text", "expected"), [("00,011", ("00", "011")), ("", ()), (" 00 , 011,", ("00", "011"))])
 def test_plan_is_read_from_an_accounts_row(text, expected):
     """The row's comma-separated prefixes become the plan's; an empty text is no prefix."""
     assert DialPlan("49", expected, "0") == DialPlan.from_text("49", text, "0")

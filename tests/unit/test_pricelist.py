@@ -35,18 +35,14 @@ def rates(draw):
             *(st.builds(Slot, st.just(s), amounts, seconds, seconds) for s in [0, *sorted(starts)])
         )
     )
-    starts = draw(
-        st.lists(st.times().map(lambda t: t.replace(microsecond=0)), min_size=1, max_size=4, unique=True)
-    )
+    starts = draw(st.lists(st.times().map(lambda t: t.replace(microsecond=0)), min_size=1, max_size=4, unique=True))
     weekdays = st.frozensets(st.integers(1, 7), min_size=1)
     return Rate(
         prefix=draw(st.from_regex(r"[0-9]{0,20}", fullmatch=True)),
         destination=draw(st.text(max_size=64)),
         windows=tuple(Window(draw(weekdays), start, draw(amounts), draw(slots)) for start in starts),
         free_seconds=draw(st.integers(0, 31 * 86_400)),
-        max_cost=draw(
-            st.none() | st.integers(0, 10**12 - 1).map(lambda units: Decimal(units).scaleb(-decimals))
-        ),
+        max_cost=draw(st.none() | st.integers(0, 10**12 - 1).map(lambda units: Decimal(units).scaleb(-decimals))),
         max_cost_rule=draw(st.sampled_from(["disconnect", "free"])),
         blocked=draw(st.booleans()),
         rounding=Rounding(draw(st.sampled_from(["up", "half_up", "down"])), decimals),

@@ -87,6 +87,23 @@ def test_rounding(method, decimals, expected):
     assert Decimal(expected) == priced.cost(1)
 
 
+@pytest.mark.parametrize(
+    ("method", "price", "expected"),
+    [
+        ("down", "0.999999", 0),
+        ("down", "1", 1),
+        ("half_up", "0.499999", 0),
+        ("half_up", "0.5", 1),
+        ("up", "0.000001", 1),
+        ("up", "1", 1),
+    ],
+)
+def test_rounding_at_its_edges(method, price, expected):
+    """The last millionth before a step, and the step itself, fall on their own sides."""
+    priced = call(rate(Slot(0, Decimal(price), 1, 1), rounding=Rounding(method, 0)))
+    assert Decimal(expected) == priced.cost(1)
+
+
 def test_a_coarse_decimal_context_changes_nothing():
     """The engine counts the same in a thread whose decimal context is coarse."""
     with localcontext() as context:
@@ -99,11 +116,7 @@ def test_a_coarse_decimal_context_changes_nothing():
 def test_short_form_is_initial_then_increments():
     """60/6 is one minute at once, then steps of six seconds; equal steps need one slot only."""
     assert (Slot(0, Decimal(1), 60, 60), Slot(60, Decimal(1), 60, 6)) == short_form(Decimal(1), 60, 60, 6)
-    assert (
-        (Slot(0, Decimal(1), 60, 6),)
-        == short_form(Decimal(1), 60, 6, 6)
-        == short_form(Decimal(1), 60, None, 6)
-    )
+    assert (Slot(0, Decimal(1), 60, 6),) == short_form(Decimal(1), 60, 6, 6) == short_form(Decimal(1), 60, None, 6)
 
 
 # --- free seconds and max_cost ------------------------------------------------------------------------------

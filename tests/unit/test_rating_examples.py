@@ -42,9 +42,7 @@ def test_max_duration(example):
 def test_policy(example):
     """A balance below the initial block lasts no second and is less than the smallest charge: denied."""
     call, balance = priced(example), Decimal(example["balance"])
-    assert example["expected"]["denied"] is (
-        call.max_duration(balance) == 0 and balance < call.smallest_charge
-    )
+    assert example["expected"]["denied"] is (call.max_duration(balance) == 0 and balance < call.smallest_charge)
 
 
 @pytest.mark.parametrize("example", examples("deny"))

@@ -95,9 +95,7 @@ def window_tuples(draw, increments):
     if draw(st.booleans()):
         starts = [time(0), *(start for start in starts if start != time(0))]
     days = st.just(EVERY_DAY) | st.frozensets(st.integers(1, 7), min_size=1)
-    return tuple(
-        Window(draw(days), start, draw(amounts(1)), draw(slot_tuples(increments))) for start in starts
-    )
+    return tuple(Window(draw(days), start, draw(amounts(1)), draw(slot_tuples(increments))) for start in starts)
 
 
 @st.composite
