@@ -1,0 +1,44 @@
+"""The ledger client: one object a process, which connects when it is first asked something.
+
+Every method asks one routine or view; what a login may ask, its rights decide (db/grants.py). LedgerUnavailable means
+that nobody knows what happened: call again with the same key.
+"""
+
+from typing import TYPE_CHECKING, Self
+
+from billing.ledger_admin import AdminLedger
+from billing.ledger_calls import CallsLedger
+from billing.ledger_money import MoneyLedger
+from billing.ledger_reports import ReportsLedger
+from billing.ledger_session import LedgerAddress, check_settings
+
+if TYPE_CHECKING:
+    from billing.settings import DatabaseSettings, Role
+
+__all__ = ["Ledger", "LedgerAddress", "check_settings"]
+
+
+class Ledger(CallsLedger, MoneyLedger, ReportsLedger, AdminLedger):
+    """Everything that the ledger can be asked."""
+
+    @classmethod
+    def for_role(cls, database: "DatabaseSettings", role: "Role", timeout_s: float | None = None) -> Self:
+        """The client of a role's login. Raises SettingsError when its password is not set."""
+        login = database.login(role)
+        return cls(
+            LedgerAddress(
+                host=database.host,
+                port=database.port,
+                socket=database.socket,
+                database=database.name,
+                user=login.user,
+                password="" if login.password is None else login.password.get_secret_value(),
+                tls_ca=database.tls_ca,
+                timeout_s=database.timeout_s if timeout_s is None else timeout_s,
+            )
+        )
+
+    @classmethod
+    def for_proxy(cls, database: "DatabaseSettings") -> Self:
+        """The client of a proxy's processes."""
+        return cls.for_role(database, "proxy")

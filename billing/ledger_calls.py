@@ -1,0 +1,201 @@
+"""Calls: who is calling, and open, answer, extend, settle, record and reap, one routine each."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from decimal import Decimal
+from itertools import groupby
+
+from billing.ledger_rows import clean, content, record, utc
+from billing.ledger_session import LedgerSession, Row
+from billing.ledger_types import (
+    Caller,
+    CallRecord,
+    CallToSettle,
+    ChargedLeg,
+    ExtendAnswer,
+    HeldLeg,
+    Leg,
+    LiveCall,
+    LiveLeg,
+    OpenAnswer,
+    OpenRequest,
+    RatedLeg,
+    RateRow,
+    SettleAnswer,
+    Settlement,
+)
+from billing.money import format_amount
+
+RATE_PREFIX_DIGITS_MAX = 20
+
+
+class CallsLedger(LedgerSession):
+    """What a proxy asks of the ledger. A call key is a ULID that the proxy made; each method may be called again with
+    the same key, and must be after LedgerUnavailable."""
+
+    # --- who, and at which rates --------------------------------------------------------------------------------------
+
+    def identify_digest(self, username: str, realm: str) -> Caller | None:
+        """The user with this SIP user name and realm, with the HA1s to compare with."""
+        return _caller(self._call("identify_digest", clean(username), clean(realm)))
+
+    def identify_card(self, number: str) -> Caller | None:
+        """The card with this number, with the hash to compare its PIN's with."""
+        return _caller(self._call("identify_card", clean(number)))
+
+    def identify_caller_number(self, trunk_id: int, number: str) -> Caller | None:
+        """The user or card that this number (E.164 digits) belongs to on a trunk for caller numbers."""
+        return _caller(self._call("identify_caller_number", trunk_id, clean(number)))
+
+    def identify_user(self, user_id: int) -> Caller | None:
+        """A user by id: the owner of a customer's trunk."""
+        return _caller(self._call("identify_user", user_id))
+
+    def identify_account(self, account_id: int) -> Caller | None:
+        """An account by id."""
+        return _caller(self._call("identify_account", account_id))
+
+    def rates_for(self, tariff_id: int, digits: str) -> list[RateRow]:
+        """Every rate of the tariff whose prefix begins `digits`, of any time."""
+        prefixes = [digits[:length] for length in range(1, min(len(digits), RATE_PREFIX_DIGITS_MAX) + 1)]
+        if not prefixes:
+            return []
+        places = ", ".join(["%s"] * len(prefixes))
+        sql = f"SELECT * FROM v_rate WHERE tariff_id = %s AND prefix IN ({places})"  # noqa: S608 - places only
+        return [record(RateRow, row, blocked=bool(row["blocked"])) for row in self._select(sql, tariff_id, *prefixes)]
+
+    # --- a call's life ------------------------------------------------------------------------------------------------
+
+    def open_call(self, call_key: str, request: OpenRequest) -> OpenAnswer:
+        """Hold the first grant of a call on every leg, all or nothing. A refusal is an answer, and is not stored.
+
+        Raises KeyConflict for a key that was opened with another request.
+        """
+        rows = self._call("open_call", call_key, _open_content(request))
+        return OpenAnswer(rows[0]["outcome"], rows[0]["failed_leg"], rows[0]["grant_s"] or 0, _held(rows))
+
+    def answer_call(
+        self, call_key: str, answered_ago_ms: int, sip_to_tag: str | None = None, carrier_id: int | None = None
+    ) -> str:
+        """The callee answered so long ago. 'answered', 'settled' or 'unknown_call'."""
+        to_tag = None if sip_to_tag is None else clean(sip_to_tag)
+        return str(self._call("answer_call", call_key, answered_ago_ms, to_tag, carrier_id)[0]["outcome"])
+
+    def extend_call(
+        self, call_key: str, old_grant_s: int, new_grant_s: int, holds: Mapping[int, Decimal]
+    ) -> ExtendAnswer:
+        """Lengthen a grant from `old_grant_s` to `new_grant_s`; `holds`: leg to money, absolute, every leg."""
+        legs = [{"leg": leg, "hold": format_amount(hold)} for leg, hold in sorted(holds.items())]
+        rows = self._call("extend_call", call_key, old_grant_s, new_grant_s, json.dumps(legs))
+        return ExtendAnswer(rows[0]["outcome"], rows[0]["failed_leg"], rows[0]["grant_s"] or 0, _held(rows))
+
+    def settle_call(self, call_key: str, settlement: Settlement) -> SettleAnswer:
+        """Charge a call for what was talked and write its CDR. The first settlement wins."""
+        charges = sorted(settlement.charges.items())
+        legs = [{"leg": leg, "charge": format_amount(charge)} for leg, charge in charges]
+        text = json.dumps(content(settlement, {"carrier_id": "carrier"}) | {"legs": legs})
+        rows = self._call("settle_call", call_key, text)
+        charged = tuple(record(ChargedLeg, row) for row in rows if row["leg"] is not None)
+        return SettleAnswer(rows[0]["outcome"], rows[0]["grant_s"] or 0, charged)
+
+    def record_call(self, call_key: str, call: CallRecord) -> str:
+        """Write the CDR of a call that never opened; then it cannot open. 'recorded', 'already' or 'live'."""
+        names = {"account_id": "account", "user_id": "user", "carrier_id": "carrier"}
+        return str(self._call("record_call", call_key, json.dumps(content(call, names)))[0]["outcome"])
+
+    def reap_calls(self, node: str | None, limit: int) -> list[str]:
+        """Settle at their whole grants the calls of a node (None: of all) that nobody settled in time; their keys."""
+        return [str(row["call_key"]) for row in self._call("reap_calls", node, limit)]
+
+    def heartbeat(self, node: str, up_ms: int | None = None) -> None:
+        """The node is alive, and has been for `up_ms`."""
+        self._call("heartbeat", node, up_ms)
+
+    # --- calls in progress --------------------------------------------------------------------------------------------
+
+    def live_call(self, call_key: str) -> LiveCall | None:
+        """A call in progress with its legs, or None."""
+        return next(iter(self._live("call_key = %s", call_key)), None)
+
+    def live_calls(self, node: str | None = None, due_within_s: float | None = None) -> list[LiveCall]:
+        """Calls in progress (of a node), those first whose funding ends first.
+
+        With `due_within_s` only answered ones whose grant ends within that time, or has ended.
+        """
+        where, args = ("TRUE", []) if node is None else ("node = %s", [node])
+        if due_within_s is None:
+            return self._live(where, *args)
+        due = "state = 'answered' AND hold_until <= UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND"
+        return self._live(f"{where} AND {due}", *args, round(due_within_s * 1_000_000))
+
+    def unanswered_calls(self, node: str) -> list[LiveCall]:
+        """Calls of a node that the ledger believes to be ringing."""
+        return self._live("node = %s AND state = 'open'", node)
+
+    def call_to_settle(self, call_key: str) -> CallToSettle | None:
+        """What is needed to charge a call whose end the ledger does not know; None if there is nothing to settle."""
+        live = self.live_call(call_key)
+        if live is not None:
+            rated = tuple(RatedLeg(leg.leg, leg.account_id, leg.rate_json) for leg in live.legs)
+            return CallToSettle(call_key, live.grant_s, live.rated_at, provisional=False, legs=rated)
+        rows = self._select(
+            "SELECT cdr.grant_s, cdr.rated_at, leg.leg, leg.account_id, leg.rate AS rate_json"
+            " FROM v_cdr AS cdr JOIN v_cdr_leg AS leg ON leg.call_key = cdr.call_key"
+            " WHERE cdr.call_key = %s AND cdr.provisional ORDER BY leg.leg",
+            call_key,
+        )
+        if not rows:
+            return None
+        return CallToSettle(
+            call_key,
+            rows[0]["grant_s"],
+            utc(rows[0]["rated_at"]),
+            provisional=True,
+            legs=tuple(RatedLeg(row["leg"], row["account_id"], row["rate_json"]) for row in rows),
+        )
+
+    def _live(self, where: str, *args: object) -> list[LiveCall]:
+        """Two round trips however many calls; a call that ends between them is left out."""
+        calls = self._select(f"SELECT * FROM v_live_call WHERE {where} ORDER BY hold_until, call_key", *args)  # noqa: S608 - constant conditions
+        if not calls:
+            return []
+        places = ", ".join(["%s"] * len(calls))
+        rows = self._select(
+            f"SELECT *, rate AS rate_json FROM v_live_leg WHERE call_key IN ({places}) ORDER BY call_key, leg",  # noqa: S608 - places only
+            *(call["call_key"] for call in calls),
+        )
+        by_call = groupby(rows, lambda row: row["call_key"])
+        legs = {key: tuple(record(LiveLeg, row) for row in group) for key, group in by_call}
+        return [record(LiveCall, row, legs=legs[row["call_key"]]) for row in calls if row["call_key"] in legs]
+
+
+def _caller(rows: Sequence[Row]) -> Caller | None:
+    if not rows:
+        return None
+    return record(Caller, rows[0], legs=tuple(record(Leg, row) for row in rows))
+
+
+def _held(rows: Sequence[Row]) -> tuple[HeldLeg, ...]:
+    return tuple(record(HeldLeg, row) for row in rows if row["leg"] is not None)
+
+
+def _open_content(request: OpenRequest) -> str:
+    legs = [
+        {
+            "account": leg.account_id,
+            "tariff": leg.tariff_id,
+            "rate_id": leg.rate_id,
+            "destination": clean(leg.destination),
+            "rate": leg.rate_json,
+            "holds": [format_amount(hold) for hold in leg.holds],
+            "smallest": format_amount(leg.smallest),
+        }
+        for leg in request.legs
+    ]
+    own = {
+        "rated_at": f"{request.rated_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        "steps": list(request.steps),
+        "legs": legs,
+    }
+    return json.dumps(content(request, {"user_id": "user"}) | own)

@@ -1,0 +1,108 @@
+"""What is in the ledger: accounts, CDRs, entries, configuration, and the audit."""
+
+from itertools import groupby
+
+from billing.ledger_rows import record
+from billing.ledger_session import LedgerSession
+from billing.ledger_types import (
+    Account,
+    CarrierRow,
+    Cdr,
+    CdrLeg,
+    Difference,
+    Entry,
+    NodeRow,
+    RateRow,
+    Tariff,
+    TrunkRow,
+)
+
+ROWS_DEFAULT = 100
+
+
+class ReportsLedger(LedgerSession):
+    """Read only, from views."""
+
+    def audit(self) -> list[Difference]:
+        """Every balance, hold and counter that is not what the entries and calls say. Empty is the only good answer.
+
+        Takes seconds on millions of entries: give the session a longer timeout for it.
+        """
+        return [record(Difference, row) for row in self._call("audit")]
+
+    def accounts(self) -> list[Account]:
+        """All accounts by name."""
+        return [record(Account, row) for row in self._select("SELECT * FROM v_account ORDER BY name")]
+
+    def account_named(self, name: str) -> Account | None:
+        """An account by its name."""
+        rows = self._select("SELECT * FROM v_account WHERE name = %s", name)
+        return record(Account, rows[0]) if rows else None
+
+    def cdrs(
+        self, *, account_id: int | None = None, call_key: str | None = None, limit: int = ROWS_DEFAULT
+    ) -> list[Cdr]:
+        """The latest calls first: all, one, or those in whose chain an account is (each with all its legs)."""
+        where, args = "TRUE", []
+        if call_key is not None:
+            where, args = "call_key = %s", [call_key]
+        elif account_id is not None:
+            where = (
+                "(account_id = %s OR call_key IN (SELECT call_key FROM v_cdr_leg WHERE v_cdr_leg.account_id = %s))"
+            )
+            args = [str(account_id), str(account_id)]
+        calls = self._select(f"SELECT * FROM v_cdr WHERE {where} ORDER BY call_key DESC LIMIT %s", *args, limit)  # noqa: S608 - constant conditions
+        if not calls:
+            return []
+        places = ", ".join(["%s"] * len(calls))
+        rows = self._select(
+            f"SELECT *, rate AS rate_json FROM v_cdr_leg WHERE call_key IN ({places}) ORDER BY call_key, leg",  # noqa: S608 - places only
+            *(call["call_key"] for call in calls),
+        )
+        by_call = groupby(rows, lambda row: row["call_key"])
+        legs = {key: tuple(record(CdrLeg, row) for row in group) for key, group in by_call}
+        return [
+            record(Cdr, row, provisional=bool(row["provisional"]), legs=legs.get(row["call_key"], ()))
+            for row in calls
+        ]
+
+    def entries(self, *, account_id: int | None = None, limit: int = ROWS_DEFAULT) -> list[Entry]:
+        """The latest changes of balances first, of one account or of all."""
+        if account_id is None:
+            rows = self._select("SELECT * FROM v_entry ORDER BY entry_key DESC LIMIT %s", limit)
+        else:
+            sql = "SELECT * FROM v_entry WHERE account_id = %s ORDER BY created_at DESC, entry_key DESC LIMIT %s"
+            rows = self._select(sql, account_id, limit)
+        return [record(Entry, row, forced=bool(row["forced"])) for row in rows]
+
+    def tariffs(self) -> list[Tariff]:
+        """All tariffs by name."""
+        return [record(Tariff, row) for row in self._select("SELECT * FROM v_tariff ORDER BY name")]
+
+    def rates(self, tariff_id: int) -> list[RateRow]:
+        """All rates of a tariff by prefix."""
+        sql = "SELECT * FROM v_rate WHERE tariff_id = %s ORDER BY prefix, effective_from"
+        return [record(RateRow, row, blocked=bool(row["blocked"])) for row in self._select(sql, tariff_id)]
+
+    def trunks(self) -> list[TrunkRow]:
+        """Active trunks with their networks."""
+        rows = self._select("SELECT * FROM v_trunk WHERE status = 'active' ORDER BY trunk_id, network")
+        found = []
+        for _, group in groupby(rows, lambda row: row["trunk_id"]):
+            of_trunk = list(group)
+            networks = tuple(row["network"] for row in of_trunk if row["network"] is not None)
+            found.append(record(TrunkRow, of_trunk[0], networks=networks))
+        return found
+
+    def carriers(self) -> list[CarrierRow]:
+        """Active carriers in the order of their priority."""
+        sql = "SELECT * FROM v_carrier WHERE status = 'active' ORDER BY priority, carrier_id"
+        return [record(CarrierRow, row) for row in self._select(sql)]
+
+    def nodes(self) -> list[NodeRow]:
+        """Proxies that ever had a heartbeat."""
+        return [record(NodeRow, row) for row in self._select("SELECT * FROM v_node ORDER BY name")]
+
+    def config_version(self) -> int:
+        """Another number whenever a trunk or a carrier is another."""
+        return int(self._select("SELECT version FROM v_config_version")[0]["version"])

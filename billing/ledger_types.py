@@ -1,0 +1,464 @@
+"""What goes to the ledger and what it answers. Money is Decimal, times are aware UTC datetimes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+AccountKind = Literal["reseller", "customer", "card"]
+AccountStatus = Literal["active", "suspended", "closed"]
+TrunkKind = Literal["customer", "caller_number", "ivr"]
+
+# --- who is calling ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One account of a caller's chain as it is now, not locked: leg 0 is his own, each next one the parent."""
+
+    leg: int
+    account_id: int
+    account_name: str
+    parent_id: int | None
+    kind: AccountKind
+    status: AccountStatus
+    expires_at: datetime | None
+    currency: str
+    country_code: str
+    international_prefixes: str
+    national_prefix: str
+    max_calls: int | None
+    low_balance: Decimal | None
+    low_balance_max_calls: int | None
+    max_calls_per_second: int | None
+    longest_call_s: int | None
+    tariff_id: int
+    tariff_version: int
+    decimals: int
+    rounding: str
+    zone: str
+    balance: Decimal
+    held: Decimal
+    credit_limit: Decimal
+    calls: int
+
+    @property
+    def available(self) -> Decimal:
+        """What the account can spend."""
+        return self.balance + self.credit_limit - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller whom a credential names, not verified yet: the hashes to compare with, and whom his calls charge."""
+
+    legs: tuple[Leg, ...]
+    now: datetime
+    """The database's clock."""
+    user_id: int | None
+    user_name: str | None
+    user_status: str | None
+    user_max_calls: int | None
+    ha1_md5: str | None
+    ha1_sha256: str | None
+    pin_hash: str | None
+    card_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RateRow:
+    """A row of v_rate."""
+
+    rate_id: int
+    tariff_id: int
+    tariff_name: str
+    tariff_version: int
+    currency: str
+    decimals: int
+    rounding: str
+    zone: str
+    prefix: str
+    destination: str
+    connect_fee: Decimal
+    price: Decimal
+    per_s: int
+    initial_s: int | None
+    increment_s: int
+    free_seconds: int
+    max_cost: Decimal | None
+    max_cost_rule: str
+    schedule: str | None
+    effective_from: datetime
+    effective_to: datetime | None
+    blocked: bool
+
+    def as_mapping(self) -> Mapping[str, object]:
+        """Column names to values, for billing.pricelist.rate_from_row."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+# --- a call's life ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLeg:
+    """What a call may cost one account: a hold for each step of the request, and the least that any call costs."""
+
+    account_id: int
+    tariff_id: int
+    rate_id: int | None
+    destination: str
+    rate_json: str
+    holds: tuple[Decimal, ...]
+    smallest: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A call that wants to start. `steps`: grants in seconds, longest first; `legs`: the caller's account first."""
+
+    node: str
+    user_id: int | None
+    caller: str
+    callee: str
+    dialled: str
+    source: str
+    sip_call_id: str
+    sip_from_tag: str
+    rated_at: datetime
+    limit_s: int
+    ring_limit_s: int
+    steps: tuple[int, ...]
+    legs: tuple[OpenLeg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLeg:
+    """One account's hold. `hold` is None if nothing is held."""
+
+    leg: int
+    account_id: int
+    hold: Decimal | None
+    available: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAnswer:
+    """'opened', or the token of a refusal and the leg that caused it. `available` of a leg: before its hold."""
+
+    outcome: str
+    failed_leg: int | None
+    grant_s: int
+    """0 if nothing was granted."""
+    legs: tuple[HeldLeg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendAnswer:
+    """'extended', 'stale', 'settled', 'unknown_call' or a refusal; grant, holds and `available` as they are now."""
+
+    outcome: str
+    failed_leg: int | None
+    grant_s: int
+    """0 if the call is not live."""
+    legs: tuple[HeldLeg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a call ended. `charges`: leg to money, worked out for `billed_s` under grant `grant_s`."""
+
+    grant_s: int
+    talked_ms: int
+    billed_s: int
+    result: str
+    detail: str
+    end_reason: str
+    sip_code: int | None
+    carrier_id: int | None
+    ended_ago_ms: int
+    charges: Mapping[int, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class ChargedLeg:
+    """What one account was charged, and its balance after that."""
+
+    leg: int
+    account_id: int
+    charge: Decimal
+    balance: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SettleAnswer:
+    """'settled', 'already' (the first result), 'stale' (work it out for grant_s), 'refunded', 'unknown_call'."""
+
+    outcome: str
+    grant_s: int
+    legs: tuple[ChargedLeg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call that never opened. `account_id` None: an emergency call."""
+
+    node: str
+    account_id: int | None
+    user_id: int | None
+    caller: str
+    callee: str
+    dialled: str
+    source: str
+    sip_call_id: str
+    result: str
+    detail: str
+    sip_code: int | None
+    end_reason: str
+    opened_ago_ms: int
+    talked_ms: int = 0
+    carrier_id: int | None = None
+    answered_ago_ms: int | None = None
+    ended_ago_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLeg:
+    """One account's share of a call in progress; `available` is what the account could hold beyond it."""
+
+    leg: int
+    account_id: int
+    account_name: str
+    status: AccountStatus
+    tariff_id: int
+    rate_id: int | None
+    destination: str
+    rate_json: str
+    hold: Decimal
+    available: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A call in progress. The two `_ms` are by the database's clock, None while it rings."""
+
+    call_key: str
+    node: str
+    account_id: int
+    user_id: int | None
+    state: Literal["open", "answered"]
+    caller: str
+    callee: str
+    dialled: str
+    source: str
+    sip_call_id: str
+    sip_from_tag: str
+    sip_to_tag: str | None
+    carrier_id: int | None
+    grant_s: int
+    limit_s: int
+    ring_limit_s: int
+    rated_at: datetime
+    opened_at: datetime
+    answered_at: datetime | None
+    hold_until: datetime
+    answered_ago_ms: int | None
+    deadline_in_ms: int | None
+    legs: tuple[LiveLeg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RatedLeg:
+    """The rate that a leg was opened at."""
+
+    leg: int
+    account_id: int
+    rate_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallToSettle:
+    """A call whose end the ledger does not know: live, or (`provisional`) charged at its whole grant by the reaper."""
+
+    call_key: str
+    grant_s: int
+    rated_at: datetime
+    provisional: bool
+    legs: tuple[RatedLeg, ...]
+
+
+# --- money and reports ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A movement of money as it was booked: what the account had after it."""
+
+    account_id: int
+    amount: Decimal
+    balance: Decimal
+    available: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that the audit found wrong. `id` is an account's or a call's."""
+
+    what: str
+    id: str
+    expected: Decimal | None
+    actual: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A row of v_account."""
+
+    account_id: int
+    parent_id: int | None
+    parent_name: str | None
+    kind: AccountKind
+    name: str
+    status: AccountStatus
+    currency: str
+    tariff_id: int
+    tariff_name: str
+    country_code: str
+    international_prefixes: str
+    national_prefix: str
+    max_calls: int | None
+    low_balance: Decimal | None
+    low_balance_max_calls: int | None
+    max_calls_per_second: int | None
+    longest_call_s: int | None
+    expires_at: datetime | None
+    created_at: datetime
+    balance: Decimal
+    held: Decimal
+    credit_limit: Decimal
+    calls: int
+    available: Decimal
+    card_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CdrLeg:
+    """What one account was charged for a call, and at which rate."""
+
+    leg: int
+    account_id: int
+    account_name: str
+    currency: str
+    tariff_id: int
+    rate_id: int | None
+    destination: str
+    rate_json: str
+    hold: Decimal
+    charge: Decimal
+    balance_after: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cdr:
+    """A call detail record with its legs (none if it never opened)."""
+
+    call_key: str
+    node: str
+    account_id: int | None
+    account_name: str | None
+    user_id: int | None
+    user_name: str | None
+    caller: str
+    callee: str
+    dialled: str
+    source: str
+    sip_call_id: str
+    carrier_id: int | None
+    carrier_name: str | None
+    rated_at: datetime | None
+    opened_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime
+    grant_s: int
+    talked_ms: int
+    billed_s: int
+    result: str
+    detail: str
+    end_reason: str
+    sip_code: int | None
+    provisional: bool
+    settled_at: datetime
+    legs: tuple[CdrLeg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A change of one balance."""
+
+    entry_key: str
+    account_id: int
+    account_name: str
+    currency: str
+    kind: str
+    amount: Decimal
+    balance_after: Decimal
+    available_after: Decimal
+    forced: bool
+    call_key: str | None
+    actor: str
+    login: str
+    reason: str
+    reference: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkRow:
+    """An active trunk; `networks` are CIDR texts."""
+
+    trunk_id: int
+    name: str
+    kind: TrunkKind
+    user_id: int | None
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierRow:
+    """An active carrier."""
+
+    carrier_id: int
+    name: str
+    host: str
+    port: int
+    transport: str
+    priority: int
+    weight: int
+    tariff_id: int | None
+    dial_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """A row of v_tariff."""
+
+    tariff_id: int
+    owner_account_id: int | None
+    name: str
+    currency: str
+    decimals: int
+    rounding: str
+    zone: str
+    version: int
+    rates: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A proxy, and how long ago it was heard of."""
+
+    name: str
+    booted_at: datetime
+    heartbeat_at: datetime
+    silent_ms: int

@@ -1,0 +1,95 @@
+"""Who may do what in the ledger: the locked owners of routines and views, and the three logins that programs use.
+
+A runtime login has EXECUTE and SELECT on views, nothing more; the admin's also changes the tables that hold no money.
+Rights are given object by object, never on the schema: MariaDB cannot subtract a table from a grant on its schema.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+Role = Literal["owner", "reader", "proxy", "cashier", "admin"]
+
+OWNER = "meterline_owner"
+"""Definer of every routine. Locked; its name stands in db/routines/*.sql."""
+READER = "meterline_reader"
+"""Definer of every view. Locked; may only SELECT, so that no view can be written through, whatever is granted on it."""
+OWNERS_HOST = "localhost"
+
+
+class Right(NamedTuple):
+    """One privilege on one object of the ledger; `column` is empty unless it is for that column alone."""
+
+    kind: Literal["TABLE", "PROCEDURE"]
+    name: str
+    privilege: str
+    column: str = ""
+
+
+def _tables(privileges: str, names: str) -> frozenset[Right]:
+    return frozenset(Right("TABLE", name, privilege) for name in names.split() for privilege in privileges.split())
+
+
+def _columns(privilege: str, table: str, names: str) -> frozenset[Right]:
+    return frozenset(Right("TABLE", table, privilege, name) for name in names.split())
+
+
+def _execute(names: Iterable[str]) -> frozenset[Right]:
+    return frozenset(Right("PROCEDURE", name, "EXECUTE") for name in names)
+
+
+_IDENTIFY = (
+    "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
+)  # fmt: skip
+_CALLS = ("open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat")
+_MONEY = ("top_up", "refund", "adjust", "transfer")
+_CONFIGURE = (
+    "create_account", "set_account_status", "set_credit_limit", "put_tariff", "put_rate", "remove_rate",
+)  # fmt: skip
+_REPORTS = "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node"
+
+_CONFIGURATION_TABLES = "credential_digest credential_card trunk trunk_address credential_caller_number carrier"
+_ALL_TABLES = (
+    "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
+    "rate live_call live_leg cdr cdr_leg entry money_key node"
+)
+
+_PROXY = _execute((*_IDENTIFY, *_CALLS)) | _tables(
+    "SELECT", "v_rate v_tariff v_live_call v_live_leg v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version"
+)
+_CASHIER = _execute((*_MONEY, "identify_account", "identify_card", "audit")) | _tables("SELECT", _REPORTS)
+_ADMIN = (
+    _execute((*_CONFIGURE, *_IDENTIFY, "audit"))
+    | _tables("SELECT", f"{_REPORTS} v_config_version")
+    | _tables("SELECT INSERT UPDATE DELETE", _CONFIGURATION_TABLES)
+    | _tables("SELECT INSERT DELETE", "user")
+    | _columns("UPDATE", "user", "name status max_calls")
+    | _tables("SELECT", "account")
+    | _columns(
+        "UPDATE",
+        "account",
+        "name tariff_id country_code international_prefixes national_prefix max_calls low_balance "
+        "low_balance_max_calls max_calls_per_second longest_call_s expires_at",
+    )
+    | _tables("SELECT", "tariff rate")
+)
+
+
+def rights_of(role: Role, routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
+    """Everything that a role may do. `routines` and `views` are the names of all there are."""
+    if role == "owner":
+        return _owner(routines, views)
+    if role == "reader":
+        return _tables("SELECT", _ALL_TABLES)
+    return {"proxy": _PROXY, "cashier": _CASHIER, "admin": _ADMIN}[role]
+
+
+def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
+    """What the routines do, and no more: an entry or a spent key is never changed, not even by them."""
+    return (
+        _tables("SELECT", _ALL_TABLES)
+        | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
+        | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node")
+        | _tables("INSERT", "entry money_key")
+        | _tables("INSERT UPDATE DELETE", "rate live_call live_leg")
+        | _execute(routines)
+    )

@@ -1,0 +1,37 @@
+-- The answer of the identify_* routines: the chain of p_account_id, a row a leg, the account itself first and then each
+-- parent; none for NULL. One statement, so that all of it is of one moment. A chain longer than 8 ends at the 8th, and
+-- open_call refuses it, because the last leg's parent_id is not NULL. Internal.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE caller_chain(
+  IN p_account_id BIGINT UNSIGNED,
+  IN p_user_id BIGINT UNSIGNED,
+  IN p_ha1_md5 CHAR(32) CHARACTER SET ascii COLLATE ascii_bin,
+  IN p_ha1_sha256 CHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
+  IN p_pin_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin
+)
+SQL SECURITY DEFINER
+READS SQL DATA
+BEGIN
+  WITH RECURSIVE chain AS (
+    SELECT 0 AS leg, p_account_id AS account_id
+    UNION ALL
+    SELECT chain.leg + 1, account.parent_id
+      FROM chain JOIN account ON account.id = chain.account_id
+     WHERE account.parent_id IS NOT NULL AND chain.leg < 7
+  )
+  SELECT chain.leg, account.id AS account_id, account.name AS account_name, account.parent_id, account.kind,
+         account.status, account.expires_at, account.currency, account.country_code, account.international_prefixes,
+         account.national_prefix, account.max_calls, account.low_balance, account.low_balance_max_calls,
+         account.max_calls_per_second, account.longest_call_s,
+         account.tariff_id, tariff.version AS tariff_version, tariff.decimals, tariff.rounding, tariff.zone,
+         purse.balance, purse.held, purse.credit_limit, purse.calls,
+         user.id AS user_id, user.name AS user_name, user.status AS user_status, user.max_calls AS user_max_calls,
+         p_ha1_md5 AS ha1_md5, p_ha1_sha256 AS ha1_sha256, p_pin_hash AS pin_hash,
+         credential_card.number AS card_number, UTC_TIMESTAMP(6) AS now
+    FROM chain
+    JOIN account ON account.id = chain.account_id
+    JOIN purse ON purse.account_id = account.id
+    JOIN tariff ON tariff.id = account.tariff_id
+    LEFT JOIN user ON user.id = p_user_id
+    LEFT JOIN credential_card ON credential_card.account_id = p_account_id
+   ORDER BY chain.leg;
+END

@@ -1,0 +1,24 @@
+-- The number (1..) of the highest step of open_call that every leg can pay. The purses are locked. Internal.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE choose_step(IN p_content LONGTEXT, OUT p_step INT)
+SQL SECURITY DEFINER
+READS SQL DATA
+BEGIN
+  SELECT payable.step INTO p_step
+    FROM (
+      SELECT content.step
+        FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
+          account_id BIGINT UNSIGNED PATH '$.account',
+          NESTED PATH '$.holds[*]' COLUMNS (step FOR ORDINALITY, hold DECIMAL(18,6) PATH '$')
+        )) AS content
+        STRAIGHT_JOIN purse ON purse.account_id = content.account_id
+       GROUP BY content.step
+      HAVING COUNT(*) = JSON_LENGTH(p_content, '$.legs')
+         AND MAX(content.hold - (purse.balance + purse.credit_limit - purse.held)) <= 0
+    ) AS payable
+   ORDER BY payable.step
+   LIMIT 1;
+
+  IF p_step IS NULL THEN -- each leg can pay some step, yet none is for all: the holds do not fall with the steps
+    CALL refuse('invalid_content: the holds of open_call do not fall with its steps');
+  END IF;
+END

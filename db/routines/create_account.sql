@@ -1,0 +1,49 @@
+-- An account with its purse, empty and active. Answers id. The name is its key: the same account again gives the same id,
+-- and is an error with another kind, parent, currency, tariff or credit limit.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE create_account(
+  IN p_kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin,
+  IN p_name VARCHAR(64),
+  IN p_parent_id BIGINT UNSIGNED,
+  IN p_currency CHAR(3) CHARACTER SET ascii COLLATE ascii_bin,
+  IN p_tariff_id BIGINT UNSIGNED,
+  IN p_credit_limit LONGTEXT
+)
+SQL SECURITY DEFINER
+MODIFIES SQL DATA
+BEGIN
+  DECLARE v_id BIGINT UNSIGNED;
+  DECLARE v_same BOOLEAN;
+  DECLARE v_credit_limit DECIMAL(18,6);
+
+  CALL refuse_in_transaction('create_account');
+  CALL check_amount(CONCAT('credit limit of account ', COALESCE(p_name, 'NULL')), p_credit_limit, v_credit_limit);
+
+  BEGIN
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+      ROLLBACK;
+      RESIGNAL;
+    END;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    START TRANSACTION READ WRITE;
+
+    SELECT account.id,
+           account.kind = p_kind AND account.parent_id <=> p_parent_id AND account.currency = p_currency
+             AND account.tariff_id = p_tariff_id AND purse.credit_limit = v_credit_limit
+      INTO v_id, v_same
+      FROM account JOIN purse ON purse.account_id = account.id
+     WHERE account.name = p_name;
+    IF NOT v_same THEN
+      CALL refuse(CONCAT('key_conflict: there is another account named ', p_name));
+    ELSEIF v_id IS NULL THEN
+      CALL check_parent(p_name, p_parent_id);
+      CALL check_account_tariff(p_name, p_currency, p_tariff_id);
+      INSERT INTO account (parent_id, kind, name, currency, tariff_id, created_at)
+      VALUES (p_parent_id, p_kind, p_name, p_currency, p_tariff_id, UTC_TIMESTAMP(6));
+      SET v_id = LAST_INSERT_ID();
+      INSERT INTO purse (account_id, credit_limit) VALUES (v_id, v_credit_limit);
+    END IF;
+    COMMIT;
+  END;
+  SELECT v_id AS id;
+END

@@ -1,0 +1,61 @@
+-- Reserves the first grant of a call on every leg of its chain, all or nothing (DESIGN.md, section 5, step 5).
+--
+-- p_content is JSON: node, user, caller, callee, dialled, source, sip_call_id, sip_from_tag, rated_at, limit_s,
+-- ring_limit_s, steps (grants in seconds, longest first) and legs, the caller's account first and then each parent:
+-- account, tariff, rate_id, destination, rate, holds (one a step) and smallest (the least that any call costs).
+--
+-- Answers one row a leg: outcome ('opened', or why not), failed_leg, grant_s, leg, account_id, hold, and what was
+-- available before. The same key gives the stored answer; with other content it is an error; a refusal is not stored.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE open_call(
+  IN p_call_key LONGTEXT,
+  IN p_content LONGTEXT
+)
+SQL SECURITY DEFINER
+MODIFIES SQL DATA
+BEGIN
+  DECLARE v_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin;
+  DECLARE v_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin DEFAULT SHA2(p_content, 256);
+  DECLARE v_stored_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin;
+  DECLARE v_outcome VARCHAR(32);
+  DECLARE v_failed_leg TINYINT UNSIGNED;
+  DECLARE v_grant_s INT UNSIGNED;
+  DECLARE v_step INT;
+  DECLARE v_legs LONGTEXT;
+
+  CALL refuse_in_transaction('open_call');
+  CALL check_key('open_call', p_call_key, v_key);
+  CALL check_open_content(p_content);
+
+  BEGIN
+    -- The same content has the same purses and waited for their locks, so a key that appears only now has other content.
+    DECLARE EXIT HANDLER FOR 1062
+    BEGIN
+      ROLLBACK;
+      CALL refuse(CONCAT('key_conflict: call ', v_key, ' was opened with other content'));
+    END;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+      ROLLBACK;
+      RESIGNAL;
+    END;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    START TRANSACTION READ WRITE;
+    CALL lock_purses(JSON_EXTRACT(p_content, '$.legs[*].account'));
+
+    SELECT content_hash, grant_s INTO v_stored_hash, v_grant_s FROM live_call WHERE call_key = v_key FOR UPDATE;
+    IF v_stored_hash <> v_hash THEN
+      CALL refuse(CONCAT('key_conflict: call ', v_key, ' was opened with other content'));
+    ELSEIF v_stored_hash IS NOT NULL THEN
+      SET v_outcome = 'opened';
+    ELSE
+      CALL judge_open(v_key, p_content, v_outcome, v_failed_leg, v_step);
+      IF v_outcome = 'opened' THEN
+        CALL write_open(v_key, p_content, v_hash, v_step, v_grant_s);
+      END IF;
+    END IF;
+
+    CALL open_answer(v_key, p_content, v_legs);
+    COMMIT;
+  END;
+  CALL show_grant(v_outcome, v_failed_leg, v_grant_s, v_legs);
+END

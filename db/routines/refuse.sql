@@ -1,0 +1,8 @@
+-- Signals 'token: sentence that names the thing'. SIGNAL itself takes no expression. Internal.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE refuse(IN p_message TEXT)
+SQL SECURITY DEFINER
+CONTAINS SQL
+BEGIN
+  DECLARE v_message VARCHAR(500) DEFAULT LEFT(p_message, 500);
+  SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = v_message;
+END

@@ -1,0 +1,58 @@
+-- The truth about a call that the reaper had charged at its whole grant: completes the CDR and gives the difference back.
+-- Purses and CDR are locked. Internal.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE settle_provisional(
+  IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
+  IN p_content LONGTEXT
+)
+SQL SECURITY DEFINER
+MODIFIES SQL DATA
+BEGIN
+  DECLARE v_legs LONGTEXT;
+  DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
+  DECLARE v_talked_ms BIGINT UNSIGNED DEFAULT JSON_VALUE(p_content, '$.talked_ms');
+
+  SELECT JSON_ARRAYAGG(JSON_OBJECT('leg', leg, 'most', charge)) INTO v_legs FROM cdr_leg WHERE call_key = p_key;
+  CALL check_charges(p_key, p_content, v_legs);
+
+  INSERT INTO entry (
+    entry_key, account_id, kind, amount, balance_after, available_after, actor, login, created_at
+  )
+  SELECT p_key, cdr_leg.account_id, 'call_refund', cdr_leg.charge - given.charge,
+         purse.balance + cdr_leg.charge - given.charge,
+         purse.balance + purse.credit_limit - purse.held + cdr_leg.charge - given.charge, cdr.node, USER(), v_now
+    FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
+           leg TINYINT UNSIGNED PATH '$.leg',
+           charge DECIMAL(18,6) PATH '$.charge'
+         )) AS given
+    STRAIGHT_JOIN cdr ON cdr.call_key = p_key
+    STRAIGHT_JOIN cdr_leg ON cdr_leg.call_key = p_key AND cdr_leg.leg = given.leg
+    STRAIGHT_JOIN purse ON purse.account_id = cdr_leg.account_id
+   WHERE given.charge < cdr_leg.charge;
+
+  UPDATE entry STRAIGHT_JOIN purse ON purse.account_id = entry.account_id
+     SET purse.balance = entry.balance_after
+   WHERE entry.entry_key = p_key AND entry.kind = 'call_refund';
+
+  UPDATE JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
+           leg TINYINT UNSIGNED PATH '$.leg',
+           charge DECIMAL(18,6) PATH '$.charge'
+         )) AS given
+         STRAIGHT_JOIN cdr_leg ON cdr_leg.call_key = p_key AND cdr_leg.leg = given.leg
+         STRAIGHT_JOIN purse ON purse.account_id = cdr_leg.account_id
+     SET cdr_leg.charge = given.charge,
+         cdr_leg.balance_after = purse.balance;
+
+  UPDATE cdr
+     SET ended_at = v_now - INTERVAL JSON_VALUE(p_content, '$.ended_ago_ms') * 1000 MICROSECOND,
+         answered_at = IF(v_talked_ms > 0, ended_at - INTERVAL v_talked_ms * 1000 MICROSECOND, NULL),
+         talked_ms = v_talked_ms,
+         billed_s = JSON_VALUE(p_content, '$.billed_s'),
+         result = JSON_VALUE(p_content, '$.result'),
+         detail = LEFT(COALESCE(JSON_VALUE(p_content, '$.detail'), ''), 255),
+         end_reason = COALESCE(JSON_VALUE(p_content, '$.end_reason'), ''),
+         sip_code = JSON_VALUE(p_content, '$.sip_code'),
+         carrier_id = COALESCE(JSON_VALUE(p_content, '$.carrier'), carrier_id),
+         provisional = FALSE,
+         settled_at = v_now
+   WHERE call_key = p_key;
+END

@@ -1,0 +1,60 @@
+-- Writes the call that judge_open let pass, with the holds of step p_step. Internal.
+--
+-- What came over the wire (dialled, source, Call-ID, tags) is cut to the width of its column: it identifies, and is not
+-- what is rated. Everything else that does not fit is an error.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE write_open(
+  IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
+  IN p_content LONGTEXT,
+  IN p_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
+  IN p_step INT,
+  OUT p_grant_s INT UNSIGNED
+)
+SQL SECURITY DEFINER
+MODIFIES SQL DATA
+BEGIN
+  DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
+
+  SET p_grant_s = JSON_VALUE(p_content, CONCAT('$.steps[', p_step - 1, ']'));
+
+  INSERT INTO live_call (
+    call_key, node, account_id, user_id, caller, callee, dialled, source, sip_call_id, sip_from_tag,
+    grant_s, limit_s, ring_limit_s, rated_at, opened_at, hold_until, content_hash
+  )
+  SELECT p_key, node, account_id, user_id, LEFT(caller, 64), callee, LEFT(dialled, 64), LEFT(source, 64),
+         LEFT(sip_call_id, 255), LEFT(sip_from_tag, 128), p_grant_s, limit_s, ring_limit_s, rated_at,
+         v_now, v_now + INTERVAL ring_limit_s + p_grant_s SECOND, p_hash
+    FROM JSON_TABLE(p_content, '$' COLUMNS (
+      node VARCHAR(64) PATH '$.node',
+      account_id BIGINT UNSIGNED PATH '$.legs[0].account',
+      user_id BIGINT UNSIGNED PATH '$.user',
+      caller TEXT PATH '$.caller',
+      callee VARCHAR(32) PATH '$.callee',
+      dialled TEXT PATH '$.dialled',
+      source TEXT PATH '$.source',
+      sip_call_id TEXT PATH '$.sip_call_id',
+      sip_from_tag TEXT PATH '$.sip_from_tag',
+      limit_s INT UNSIGNED PATH '$.limit_s',
+      ring_limit_s INT UNSIGNED PATH '$.ring_limit_s',
+      rated_at DATETIME PATH '$.rated_at'
+    )) AS content;
+
+  INSERT INTO live_leg (call_key, leg, account_id, tariff_id, rate_id, destination, rate, hold, available_before)
+  SELECT p_key, content.leg - 1, content.account_id, content.tariff_id, content.rate_id, content.destination,
+         content.rate, content.hold, purse.balance + purse.credit_limit - purse.held
+    FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
+      leg FOR ORDINALITY,
+      account_id BIGINT UNSIGNED PATH '$.account',
+      tariff_id BIGINT UNSIGNED PATH '$.tariff',
+      rate_id BIGINT UNSIGNED PATH '$.rate_id',
+      destination VARCHAR(64) PATH '$.destination',
+      rate TEXT PATH '$.rate',
+      NESTED PATH '$.holds[*]' COLUMNS (step FOR ORDINALITY, hold DECIMAL(18,6) PATH '$')
+    )) AS content
+    STRAIGHT_JOIN purse ON purse.account_id = content.account_id
+   WHERE content.step = p_step;
+
+  UPDATE live_leg STRAIGHT_JOIN purse ON purse.account_id = live_leg.account_id
+     SET purse.held = purse.held + live_leg.hold,
+         purse.calls = purse.calls + 1
+   WHERE live_leg.call_key = p_key;
+END

@@ -1,0 +1,10 @@
+-- Call detail records. account_name and user_name are today's.
+CREATE OR REPLACE ALGORITHM = MERGE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER VIEW v_cdr AS
+SELECT cdr.call_key, cdr.node, cdr.account_id, account.name AS account_name, cdr.user_id, user.name AS user_name,
+       cdr.caller, cdr.callee, cdr.dialled, cdr.source, cdr.sip_call_id, cdr.carrier_id, carrier.name AS carrier_name,
+       cdr.rated_at, cdr.opened_at, cdr.answered_at, cdr.ended_at, cdr.grant_s, cdr.talked_ms, cdr.billed_s,
+       cdr.result, cdr.detail, cdr.end_reason, cdr.sip_code, cdr.provisional, cdr.settled_at
+  FROM cdr
+  LEFT JOIN account ON account.id = cdr.account_id
+  LEFT JOIN user ON user.id = cdr.user_id
+  LEFT JOIN carrier ON carrier.id = cdr.carrier_id

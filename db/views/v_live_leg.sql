@@ -1,0 +1,8 @@
+-- Legs of calls in progress, with what their accounts have available now.
+CREATE OR REPLACE ALGORITHM = MERGE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER VIEW v_live_leg AS
+SELECT live_leg.call_key, live_leg.leg, live_leg.account_id, account.name AS account_name, account.status,
+       live_leg.tariff_id, live_leg.rate_id, live_leg.destination, live_leg.rate, live_leg.hold,
+       purse.balance + purse.credit_limit - purse.held AS available
+  FROM live_leg
+  JOIN account ON account.id = live_leg.account_id
+  JOIN purse ON purse.account_id = live_leg.account_id
