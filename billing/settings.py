@@ -90,6 +90,11 @@ class DatabaseSettings(Section):
     setup_user: Identifier = "root"  # `meterline db migrate` alone: may create tables, routines and logins
     setup_password: Secret | None = None  # none: over the socket, as the operating system's user
 
+    @property
+    def where(self) -> str:
+        """Socket or HOST:PORT, for people."""
+        return str(self.socket) if self.socket else f"{self.host}:{self.port}"
+
     def login(self, role: Role) -> Login:
         """User and password of a role. Raises SettingsError when its password is not set."""
         user: str = getattr(self, f"{role}_user")
@@ -210,7 +215,7 @@ def load(path: Path | None = None) -> Settings:
     try:
         return Settings(**content)
     except ValidationError as error:
-        where = source or "METERLINE_* variables"
+        where = source or f"no settings file ({PATH_VARIABLE}, ./{DEFAULT_PATH})"
         raise SettingsError(f"{where}: {'; '.join(_describe(one) for one in error.errors())}") from None
 
 

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from billing.errors import MeterlineError
-from cli import rate
+from cli import db, money, quote, rate, reports
 from cli.values import BadInput
 
 EXIT_FAILED = 1
@@ -19,8 +19,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.callback()(lambda: None)
+app.add_typer(db.commands, name="db")
+app.command("quote")(quote.quote)
 app.command("rate")(rate.rate)
+app.command("topup")(money.topup)
+app.command("calls")(reports.calls)
+app.command("cdrs")(reports.cdrs)
+app.command("audit")(reports.audit)
 
 
 def main(words: list[str]) -> int:

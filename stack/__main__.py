@@ -31,9 +31,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("up", help="run MariaDB, Kamailio and the drain until Ctrl-C or `down`")
-    starting.add_argument(
-        "--host", default="127.0.0.1", help="address that SIP listens on (default %(default)s)"
-    )
+    starting.add_argument("--host", default="127.0.0.1", help="address that SIP listens on (default %(default)s)")
     starting.add_argument("--port", type=int, help=f"SIP port (default: {SIP_PORT}, or a free one)")
     commands.add_parser("down", help="stop the stack and all that a killed run left behind")
     return parser.parse_args(words)

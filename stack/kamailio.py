@@ -73,9 +73,7 @@ class PrivateKamailio:
         )
         self._child.start()
         try:
-            self._child.wait_ready(
-                lambda: answers_options(asked) if asked else self.rpc_socket.exists(), START_LIMIT_S
-            )
+            self._child.wait_ready(lambda: answers_options(asked) if asked else self.rpc_socket.exists(), START_LIMIT_S)
         except StackError:
             self._child.kill9()
             raise
@@ -136,9 +134,7 @@ def python_environment(settings_path: Path) -> dict[str, str]:
     """A clean environment for a process of the node: Debian's programs, this checkout and its virtual
     environment. Of the caller's own only variables that are settings are passed on.
     """
-    ours = {
-        name: value for name, value in os.environ.items() if name.startswith("METERLINE_") and "__" in name
-    }
+    ours = {name: value for name, value in os.environ.items() if name.startswith("METERLINE_") and "__" in name}
     return ours | {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": f"{sysconfig.get_path('purelib')}:{CHECKOUT}",

@@ -17,6 +17,7 @@ from typing import Any, Protocol, Self
 from billing import settings as settings_module
 from billing.errors import MeterlineError
 from billing.settings import Settings
+from cli.db import set_up
 from stack.kamailio import CHECKOUT, PrivateKamailio, make_state, python_environment
 from stack.mariadb import PrivateMariaDB, os_user
 from stack.processes import Child, StackError, free_port, pid_in, write_pid_file
@@ -125,11 +126,9 @@ class Stack:
     ) -> None:
         self.down()
 
-    def migrate(self) -> None:
-        """Bring the ledger's tables, routines and logins up to date."""
-        from db import migrate  # the tables are no matter of a stack that is only looked at
-
-        migrate.migrate(self.settings.database)
+    def migrate(self) -> list[str]:
+        """Bring the ledger's tables, routines and logins up to date; what was changed."""
+        return set_up(self.settings.database)
 
     def _write_settings(self) -> None:
         """meterline.toml, mode 600: today's ports, and the secrets that were made at the first `up`."""
@@ -232,8 +231,6 @@ def write_private(path: Path, text: str) -> None:
     """Replace a file by one that its owner alone may read, from its first byte on."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)

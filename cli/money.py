@@ -1,0 +1,47 @@
+"""`meterline topup`: money paid in."""
+
+import getpass
+from typing import Annotated
+
+import typer
+from ulid import ULID
+
+from billing.errors import LedgerUnavailable
+from cli.ledger import account_named, opened
+from cli.output import money, plain, show_json
+from cli.values import BadInput, amount
+
+TIMEOUT_S = 10.0
+
+
+def topup(
+    account: Annotated[str, typer.Argument(help="The account's name.", show_default=False)],
+    paid: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 12.50.", show_default=False)],
+    key: Annotated[str | None, typer.Option(help="Key (a ULID) of an earlier try: books it once.")] = None,
+    reason: Annotated[str, typer.Option(help="For the ledger entry.")] = "",
+    reference: Annotated[str, typer.Option(help="Such as the payment's number.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Add money to an account. Calls in progress profit at once."""
+    value = amount(paid, "AMOUNT")
+    chosen = _ulid(key) if key else str(ULID())
+    with opened("cashier", TIMEOUT_S) as ledger:
+        account_id = account_named(ledger, account).account_id
+        try:
+            posted = ledger.top_up(chosen, account_id, value, f"cli:{getpass.getuser()}", reason, reference)
+        except LedgerUnavailable as error:
+            raise LedgerUnavailable(
+                f"top-up of {account}: {error}; whether it was booked is unknown: repeat it with --key {chosen}"
+            ) from None
+    if as_json:
+        show_json({"key": chosen, "account": account, **plain(posted)})
+    else:
+        now = f"balance {money(posted.balance)}, available {money(posted.available)}"
+        print(f"{account}: {money(posted.amount)} booked, {now} (key {chosen})")
+
+
+def _ulid(text: str) -> str:
+    try:
+        return str(ULID.from_str(text.upper()))
+    except ValueError:
+        raise BadInput(f"--key {text!r} is not a ULID") from None

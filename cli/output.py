@@ -1,0 +1,77 @@
+"""How answers look: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show_json(value: object) -> None:
+    """Dataclasses as objects, money as text, times as ISO 8601 in UTC."""
+    print(json.dumps(plain(value), ensure_ascii=False))
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON takes it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, Decimal):
+        return money(value)
+    if isinstance(value, datetime):
+        return moment(value)
+    return value
+
+
+def money(amount: Decimal | None) -> str:
+    """An amount with all the decimals that it has, at least two: 12.50, 0.0034."""
+    if amount is None:
+        return ""
+    whole, _, decimals = f"{amount:f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def moment(at: datetime | None) -> str:
+    """2026-03-29T14:30:00Z."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z" if at else ""
+
+
+def duration(seconds: float | None) -> str:
+    """Minutes and seconds, hours when there are any: 17:00, 1:02:03."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def show_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console | None = None
+) -> None:
+    """A table with a line a row; a column whose name begins with > is set to the right."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+    for row in rows:
+        table.add_row(*("" if cell is None else _safe(str(cell)) for cell in row))
+    (console or screen()).print(table)
+
+
+def screen() -> Console:
+    """The terminal; a pipe gets wide lines, so that nothing is folded away."""
+    console = Console()
+    return console if console.is_terminal else Console(width=200)
+
+
+def _safe(text: str) -> str:
+    """Text from the wire must not steer the terminal, nor be read as rich's markup."""
+    printable = "".join(one if one.isprintable() else "?" for one in text)
+    return printable.replace("[", "\\[")

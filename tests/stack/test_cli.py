@@ -1,0 +1,325 @@
+"""The command line on a real ledger: each command as a person calls it, for people and as JSON."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from ulid import ULID
+
+from billing.ledger import Ledger
+from billing.ledger_types import CallRecord, OpenLeg, OpenRequest, Settlement
+from billing.settings import Settings, load
+from stack.mariadb import PrivateMariaDB, os_user
+from stack.node import SECRETS, toml, write_private
+
+CHECKOUT = Path(__file__).parents[2]
+PASSWORD = "0123456789abcdef0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind."""
+
+    code: int
+    output: str
+    complaint: str
+
+    @property
+    def json(self):
+        assert (0, "") == (self.code, self.complaint)
+        return json.loads(self.output)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """A settings file for a database that is there but empty."""
+    folder = tmp_path_factory.mktemp("cli")
+    with PrivateMariaDB(folder / "mariadb") as server:
+        content = {
+            "database": {
+                "socket": str(server.socket),
+                "setup_user": os_user(),
+                **{name: PASSWORD for name in SECRETS if name.endswith("_password")},
+            },
+            "node": {"name": "node1", "state_dir": str(folder / "state")},
+            "sip": {"realm": "meterline.test", "listen": ["udp:127.0.0.1:5060"]},
+        }
+        write_private(folder / "meterline.toml", toml({"card_pin_key": PASSWORD}, content))
+        yield folder / "meterline.toml"
+
+
+@pytest.fixture(scope="module")
+def run(settings):
+    """Runs bin/meterline with these settings."""
+
+    def _run(*words: str, **variables: str) -> Answer:
+        done = subprocess.run(
+            [CHECKOUT / "bin" / "meterline", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": os.environ["PATH"], "METERLINE_SETTINGS": str(settings), **variables},
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return _run
+
+
+@dataclass(frozen=True)
+class World:
+    """A reseller above a customer and a card, and what is needed to let them call."""
+
+    settings: Settings
+    proxy: Ledger
+    retail_id: int
+    customer_id: int
+    card_id: int
+    shop_id: int
+
+
+@pytest.fixture(scope="module")
+def world(settings, run):
+    """The ledger, made by `meterline db migrate`, with accounts in it."""
+    assert run("db", "migrate").code == 0
+    found = load(settings)
+    admin = Ledger.for_role(found.database, "admin", 10)
+    wholesale = admin.put_tariff("wholesale", "EUR")
+    retail = admin.put_tariff("retail", "EUR")
+    admin.put_rate(wholesale, "49", "Germany", price="0.06", increment_s=60)
+    admin.put_rate(retail, "49", "Germany", connect_fee="0.05", price="0.12")
+    admin.put_rate(retail, "49900", "Germany premium", blocked=True)
+    shop = admin.create_account("reseller", "shop", None, "EUR", wholesale)
+    customer = admin.create_account("customer", "acme", None, "EUR", retail)
+    admin.set_account(customer, country_code="49")
+    card = admin.create_account("card", "card1", shop, "EUR", retail)
+    admin.put_card(card, "8000001", "0" * 64)
+    return World(found, Ledger.for_role(found.database, "proxy", 10), retail, customer, card, shop)
+
+
+def open_request(account_id: int, tariff_id: int, user_id: int | None = None) -> OpenRequest:
+    rate = json.dumps({"prefix": "49", "rate_per_min": "0.12"})
+    leg = OpenLeg(account_id, tariff_id, None, "Germany", rate, (Decimal("0.24"),), Decimal("0.05"))
+    return OpenRequest(
+        node="node1",
+        user_id=user_id,
+        caller="alice",
+        callee="4930123",
+        dialled="030123",
+        source="127.0.0.1",
+        sip_call_id="x@y",
+        sip_from_tag="t",
+        rated_at=datetime.now(UTC).replace(microsecond=0),
+        limit_s=3600,
+        ring_limit_s=60,
+        steps=(120,),
+        legs=(leg,),
+    )
+
+
+def test_migrate_twice_changes_nothing(run, world):
+    """The second time it says so."""
+    assert run("db", "migrate") == Answer(0, "up to date\n", "")
+
+
+def test_topup_adds_to_the_balance_once(run, world):
+    """The same key books the same money once, and answers the same."""
+    key = str(ULID())
+    first = run("topup", "acme", "12.50", "--key", key, "--reason", "cash", "--reference", "R1", "--json").json
+    assert first == {
+        "key": key,
+        "account": "acme",
+        "account_id": world.customer_id,
+        "amount": "12.50",
+        "balance": "12.50",
+        "available": "12.50",
+    }
+    assert first == run("topup", "acme", "12.50", "--key", key, "--reason", "cash", "--reference", "R1", "--json").json
+    assert run("topup", "shop", "5", "--key", str(ULID())).output.startswith("shop: 5.00 booked, balance 5.00, ")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["acme", "twelve"], "twelve"),
+        (["acme", "1.1234567"], "1.1234567"),
+        (["acme", "-5"], "-5"),
+        (["nobody", "5"], "nobody"),
+        (["acme", "5", "--key", "mykey"], "mykey"),
+        (["acme"], "AMOUNT"),
+    ],
+)
+def test_a_topup_that_cannot_be_names_the_thing(run, world, words, named):
+    """One line, no traceback, nothing booked."""
+    balances = [account.balance for account in Ledger.for_role(world.settings.database, "cashier").accounts()]
+    answer = run("topup", *words)
+    assert answer.code != 0
+    assert named in answer.complaint
+    assert 1 == answer.complaint.count("\n")
+    assert balances == [account.balance for account in Ledger.for_role(world.settings.database, "cashier").accounts()]
+
+
+def test_a_key_with_other_content_is_refused(run, world):
+    """A key that paid in 1 does not pay in 2."""
+    key = str(ULID())
+    assert run("topup", "acme", "1", "--key", key).code == 0
+    answer = run("topup", "acme", "2", "--key", key)
+    assert (1, "") == (answer.code, answer.output)
+    assert 1 == answer.complaint.count("\n")
+
+
+def test_quote_for_an_account(run, world):
+    """The account's dial plan, its rate, what its money buys."""
+    run("topup", "acme", "3", "--key", str(ULID()))
+    answer = run("quote", "--account", "acme", "--to", "030123", "--at", "2027-01-01T10:00:00", "--json").json
+    leg = answer["legs"][0]
+    assert ("4930123", "2027-01-01T10:00:00Z", None) == (answer["to"], answer["rated_at"], answer["refusal"])
+    assert ("acme", "Germany", "0.17") == (leg["account"], leg["destination"], leg["first_minute"])
+    expected_s = int((Decimal(leg["available"]) - Decimal("0.05")) * 500)  # 0.12 a minute = 0.002 a second
+    assert expected_s == answer["max_duration_s"] == leg["max_duration_s"]
+    shown = run("quote", "--account", "acme", "--to", "030123").output
+    assert "the call can last" in shown
+    assert "Germany (49)" in shown
+
+
+def test_quote_for_a_card_names_who_cannot_pay(run, world):
+    """Both legs are shown; the card has no money yet."""
+    answer = run("quote", "--card", "8000001", "--to", "+4930123", "--json").json
+    assert [("card1", "0.052"), ("shop", "0.06")] == [
+        (leg["account"], leg["smallest_charge"].rstrip("0")) for leg in answer["legs"]
+    ]
+    assert ("insufficient_balance", 0) == (answer["refusal"], answer["max_duration_s"])
+    assert "refused now: insufficient_balance" in run("quote", "--card", "8000001", "--to", "+4930123").output
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--to", "030123"], "--account"),
+        (["--to", "030123", "--account", "acme", "--card", "8000001"], "--card"),
+        (["--account", "acme"], "--to"),
+        (["--account", "nobody", "--to", "030123"], "nobody"),
+        (["--card", "9", "--to", "030123"], "card '9'"),
+        (["--account", "acme", "--to", "abc"], "abc"),
+        (["--account", "acme", "--to", "001212"], "1212"),
+        (["--account", "acme", "--to", "0900123"], "barred"),
+        (["--account", "acme", "--to", "030123", "--at", "soon"], "soon"),
+    ],
+)
+def test_a_quote_that_cannot_be_names_the_thing(run, world, words, named):
+    """One line, no traceback."""
+    answer = run("quote", *words)
+    assert answer.code != 0
+    assert "" == answer.output
+    assert named in answer.complaint
+    assert 1 == answer.complaint.count("\n")
+
+
+def test_calls_and_cdrs_follow_a_call(run, world):
+    """A call is in `calls` while it lasts and in `cdrs` when it is over."""
+    run("topup", "acme", "3", "--key", str(ULID()))
+    key = str(ULID())
+    request = open_request(world.customer_id, world.retail_id)
+    assert world.proxy.open_call(key, request).outcome == "opened"
+    assert [(key, "open", "0.24")] == [
+        (call["call_key"], call["state"], call["legs"][0]["hold"]) for call in run("calls", "--json").json
+    ]
+    assert key in run("calls").output
+    world.proxy.answer_call(key, 0, "tag", None)
+    settlement = Settlement(120, 30_000, 30, "answered", "", "caller", 200, None, 0, {0: Decimal("0.11")})
+    assert world.proxy.settle_call(key, settlement).outcome == "settled"
+    assert run("calls", "--json").json == []
+    [cdr] = run("cdrs", "--account", "acme", "--limit", "1", "--json").json
+    assert (key, 30, "caller", "0.11") == (
+        cdr["call_key"],
+        cdr["billed_s"],
+        cdr["end_reason"],
+        cdr["legs"][0]["charge"],
+    )
+    assert key in run("cdrs").output
+
+
+def test_cdrs_can_be_narrowed(run, world):
+    """By account, by time, by number."""
+    for _ in range(3):
+        record = CallRecord(
+            "node1", world.card_id, None, "8000001", "1", "1", "10.0.0.1", "c", "destination_unknown", "", 404, "", 0
+        )
+        world.proxy.record_call(str(ULID()), record)
+    assert 2 == len(run("cdrs", "--account", "card1", "--limit", "2", "--json").json)
+    assert run("cdrs", "--account", "shop", "--json").json == []
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert run("cdrs", "--since", later, "--json").json == []
+    assert 3 == len(run("cdrs", "--account", "card1", "--since", "2020-01-01", "--json").json)
+
+
+def test_text_from_the_wire_cannot_steer_the_terminal(run, world):
+    """Escape sequences and markup in a caller's name are shown as text."""
+    record = CallRecord(
+        "node1", world.card_id, None, "\x1b[31m[bold]eve", "1", "1", "10.0.0.1", "c", "cancelled", "", 487, "", 0
+    )
+    world.proxy.record_call(str(ULID()), record)
+    shown = run("cdrs", "--limit", "1").output
+    assert "\x1b" not in shown
+    assert "[bold]eve" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["cdrs", "--limit", "0"], "--limit"),
+        (["cdrs", "--limit", "many"], "many"),
+        (["cdrs", "--since", "noon"], "noon"),
+        (["cdrs", "--account", "nobody"], "nobody"),
+        (["calls", "now"], "now"),
+    ],
+)
+def test_a_report_that_cannot_be_names_the_thing(run, world, words, named):
+    """One line, no traceback."""
+    answer = run(*words)
+    assert answer.code != 0
+    assert named in answer.complaint
+    assert 1 == answer.complaint.count("\n")
+
+
+def test_audit_finds_nothing_and_then_what_is_wrong(run, world, settings):
+    """Exit code 0 only when every balance is the sum of its entries."""
+    assert run("audit") == Answer(0, "audit: no differences\n", "")
+    server = world.settings.database
+    import pymysql
+
+    forged = f"UPDATE {server.name}.purse SET balance = balance + 1 WHERE account_id = {world.shop_id}"
+    with pymysql.connect(unix_socket=str(server.socket), user=os_user(), autocommit=True) as connection:
+        connection.cursor().execute(forged)
+        try:
+            answer = run("audit")
+            assert 1 == answer.code
+            assert "balance" in answer.output
+            found = json.loads(run("audit", "--json").output)
+            assert (str(world.shop_id), "5.00", "6.00") in [
+                (each["id"], each["expected"], each["actual"]) for each in found
+            ]
+        finally:
+            connection.cursor().execute(forged.replace("+ 1", "- 1"))
+    assert 0 == run("audit").code
+
+
+@pytest.mark.parametrize("words", [["audit"], ["calls"], ["cdrs"], ["db", "migrate"], ["topup", "acme", "1"]])
+def test_a_database_that_is_away_is_named(run, words):
+    """One line, quickly, no traceback."""
+    answer = run(*words, METERLINE_DATABASE__SOCKET="/nowhere/mariadb.sock")
+    assert (1, "") == (answer.code, answer.output)
+    assert "/nowhere/mariadb.sock" in answer.complaint
+    assert 1 == answer.complaint.count("\n")
+
+
+def test_bad_settings_are_named(run):
+    """Like everywhere else."""
+    answer = run("audit", METERLINE_CALLS__GRANT_S="0")
+    assert 1 == answer.code
+    assert "calls.grant_s" in answer.complaint
+    assert 1 == answer.complaint.count("\n")
