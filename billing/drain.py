@@ -63,9 +63,10 @@ class Drain:
         self._refused = state / "journal" / "refused.log"
         self._directory = state / "directory.json"
         self._damaged = 0
+        self._started_s = time.monotonic()
         self._disk_work = (_Every(0.5, self._reader.sync), _Every(30.0, self._tidy))
         self._ledger_work = (
-            _Every(1.0, lambda: self._ledger.heartbeat(settings.node.name)),
+            _Every(1.0, self._beat),
             _Every(1.0, self._publish_directory),
             _Every(5.0, self._reap),
         )
@@ -77,8 +78,8 @@ class Drain:
         while not self.stop.is_set():
             try:
                 applied = self.drain_once()
-                for work in (*self._disk_work, *self._ledger_work):
-                    work.run_if_due()
+                for work in self._disk_work if applied == BATCH_MAX else (*self._disk_work, *self._ledger_work):
+                    work.run_if_due()  # nothing is reaped while facts of our own calls may still be waiting
                 pause_s = 0.0 if applied else idle_s
             except (LedgerUnavailable, settlement.NotSettled) as error:
                 log.warning("ledger unavailable: %s; %d bytes wait in the journal", error, self._reader.depth())
@@ -109,6 +110,9 @@ class Drain:
                 file.write(json.dumps({"error": str(error), "fact": entry.fact}) + "\n")
         self._reader.done(entry)
 
+    def _beat(self) -> None:
+        self._ledger.heartbeat(self._settings.node.name, int((time.monotonic() - self._started_s) * 1000))
+
     def _tidy(self) -> None:
         self._reader.set_torn_aside()
         self._reader.forget_settled()
@@ -126,7 +130,7 @@ class Drain:
             log.info("directory: %d trunks, %d carriers", len(trunks), len(carriers))
 
     def _reap(self) -> None:
-        for call_key in self._ledger.reap_calls(self._settings.node.name, REAP_MAX):
+        for call_key in self._ledger.reap_calls(None, REAP_MAX):
             log.error("call %s reaped: charged for its whole grant, the truth is unknown", call_key)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import KSR as _KSR  # type: ignore[import-not-found]  # made by Kamailio's app_python3, only there
+import KSR as _KSR  # made by app_python3, exists in Kamailio alone
 
 KSR: Any = _KSR
 

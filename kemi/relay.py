@@ -87,7 +87,8 @@ def guard_replies() -> None:
         ksr.drop()  # still ringing when the proxy was restarted, or very late: nobody holds money for it
         if not winner:
             log.event("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), source=ksr.source())
-        _hang_up_loser()
+        if _comes_from_a_carrier():  # nobody else may make us send requests to a Contact of his choice
+            _hang_up_loser()
         return
     current = ksr.table_text(CURRENT, live_key())
     if current and current != ksr.pv("$T_branch_idx"):
@@ -104,6 +105,11 @@ def _refuse_2xx(to_tag: str) -> None:
     log.event("second_answer", "warn", sip_call_id=ksr.pv("$ci"), to_tag=to_tag, source=ksr.source())
     ksr.drop()
     _hang_up_loser()
+
+
+def _comes_from_a_carrier() -> bool:
+    source = ksr.source_ip()
+    return any(carrier.host == source for carrier in here().directory.current().carriers)
 
 
 def _hang_up_loser() -> None:
