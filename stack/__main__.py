@@ -59,7 +59,7 @@ def up(host: str, port: int | None) -> int:
 
 def down() -> int:
     """End the running stack, which stops its own parts, then what has lost its parent."""
-    for name in stop_left_behind(RUN):
+    for name in stop_left_behind(RUN, first="stack"):
         say(f"{name} stopped")
     return 0
 

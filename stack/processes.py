@@ -10,10 +10,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from billing.errors import MeterlineError
 
+LEFT_BEHIND_LIMIT_S = 30.0
 SUN_PATH_BYTES_MAX = 107  # unix(7): sun_path is 108 bytes with its closing zero
 
 
@@ -187,16 +189,31 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
 
-def stop_left_behind(folder: Path) -> list[str]:
-    """End every process that a pid file under `folder` names, in order if it can; the names of those."""
-    found = [(file, pid) for file in sorted(folder.rglob("*.pid")) if (pid := pid_in(file)) is not None]
-    for _, pid in found:
+def stop_left_behind(folder: Path, first: str) -> list[str]:
+    """End every process that a pid file under `folder` names; the names of those that ran.
+
+    Those named `first` go before the others: they stop their own children, in order.
+    """
+    files = sorted(folder.rglob("*.pid"))
+    before = [file for file in files if file.stem == first]
+    return [*_stop_all(before), *_stop_all([file for file in files if file not in before])]
+
+
+def _stop_all(files: list[Path]) -> list[str]:
+    found = [(file.stem, pid, started_at(pid)) for file in files if (pid := pid_in(file)) is not None]
+    for _, pid, _ in found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    for file, pid in found:
+    for name, pid, start in found:
         with contextlib.suppress(StackError):
-            wait_until(lambda file=file: pid_in(file) is None, 15.0, file.stem)  # type: ignore[misc]
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+            wait_until(partial(_is_gone, pid, start), LEFT_BEHIND_LIMIT_S, name)
+        for kill in (os.kill, os.killpg):  # it may be the leader of a group that outlives it
+            with contextlib.suppress(ProcessLookupError):
+                kill(pid, signal.SIGKILL)
+    for file in files:
         file.unlink(missing_ok=True)
-    return [file.stem for file, _ in found]
+    return [name for name, _, _ in found]
+
+
+def _is_gone(pid: int, start: str | None) -> bool:
+    return started_at(pid) != start

@@ -138,7 +138,7 @@ def test_what_a_killed_run_left_behind_is_found_and_ended(tmp_path):
     try:
         write_pid_file(folder / "victim.pid", victim.pid)
         (folder / "bystander.pid").write_text(f"{bystander.pid} 1\n")
-        assert stop_left_behind(tmp_path) == ["victim"]
+        assert stop_left_behind(tmp_path, first="stack") == ["victim"]
         assert victim.wait(5) == -signal.SIGTERM
         assert bystander.poll() is None
     finally:
