@@ -1,0 +1,300 @@
+"""The drain: every fact reaches the ledger or is set aside, in order, whatever the ledger and the disk do."""
+
+import json
+import logging
+import os
+from contextlib import suppress
+
+import pytest
+
+from billing import facts
+from billing.directory import DirectoryFile
+from billing.drain import Drain, _Every
+from billing.errors import InvalidAmount, KeyConflict, LedgerRefused, LedgerUnavailable
+from billing.journal import JournalReader, JournalWriter
+from billing.ledger_types import CarrierRow, TrunkRow
+from billing.settings import Settings
+from billing.settlement import NotSettled
+from tests.unit.builders import Ledger, known_bug, settled, to_settle
+
+TRUNK = TrunkRow(1, "office", "customer", 7, ("198.51.100.0/24",))
+CARRIER = CarrierRow(1, "first", "192.0.2.1", 5060, "udp", 0, 1, None, "")
+
+
+@pytest.fixture
+def node(tmp_path):
+    return Settings(
+        node={"name": "node-1", "state_dir": tmp_path},
+        sip={"realm": "example.net", "listen": ("udp:127.0.0.1:5060",)},
+        card_pin_key="k" * 32,
+        drain={"interval_ms": 1},
+    )
+
+
+def quiet(**answers):
+    """A ledger that settles what is asked, with nothing to reap."""
+    return Ledger(
+        **{
+            "call_to_settle": to_settle(),
+            "settle_call": settled(),
+            "heartbeat": None,
+            "trunks": (),
+            "carriers": (),
+            "reap_calls": (),
+        }
+        | answers
+    )
+
+
+def key(number):
+    return f"01HX00000000000000000000{number:02}"
+
+
+def write(node, *numbers):
+    writer = JournalWriter(node.node.state_dir / "journal")
+    for number in numbers:
+        writer.append(facts.ended(key(number), 1000, "caller", None))
+    writer.close()
+
+
+def keys_settled(ledger):
+    return [call_key for call_key, _ in ledger.asked_for("settle_call")]
+
+
+def waiting(node):
+    return [entry.fact["call_key"] for entry in JournalReader(node.node.state_dir / "journal").entries()]
+
+
+def run_until(drain, ledger, routine, times=1):
+    """Run the drain until the ledger was asked so often for a routine."""
+    original = ledger.answers[routine]
+
+    def stop_then(*arguments):
+        if len(ledger.asked_for(routine)) >= times:
+            drain.stop.set()
+        first = original.pop(0) if len(original) > 1 else original[0]
+        if isinstance(first, Exception):
+            raise first
+        return first
+
+    ledger.answers[routine] = [stop_then]
+    drain.run()
+
+
+def test_facts_are_applied_in_order(node):
+    """What was written first is settled first."""
+    write(node, 1, 2, 3)
+    ledger = quiet()
+    assert 3 == Drain(node, ledger).drain_once()
+    assert [key(1), key(2), key(3)] == keys_settled(ledger)
+
+
+def test_applied_facts_are_done(node):
+    """A fact in the ledger is not applied again, by this drain or the next."""
+    write(node, 1)
+    ledger = quiet()
+    drain = Drain(node, ledger)
+    assert [1, 0] == [drain.drain_once(), drain.drain_once()]
+    assert 0 == Drain(node, quiet()).drain_once()
+
+
+def test_ledger_that_goes_away_keeps_the_rest_waiting(node):
+    """The fact under way and all behind it wait; those before it are done."""
+    write(node, 1, 2, 3)
+    ledger = quiet(settle_call=[settled(), LedgerUnavailable("gone")])
+    with pytest.raises(LedgerUnavailable):
+        Drain(node, ledger).drain_once()
+    assert [key(2), key(3)] == waiting(node)
+
+
+def test_run_waits_for_the_ledger_without_end(node):
+    """Each failure is one try more; when the ledger is back everything is applied, once and in order."""
+    write(node, 1, 2)
+    gone = LedgerUnavailable("gone")
+    ledger = quiet(settle_call=[gone, gone, settled(), settled()])
+    drain = Drain(node, ledger)
+    run_until(drain, ledger, "settle_call", times=4)
+    assert [key(1), key(1), key(1), key(2)] == keys_settled(ledger)
+    assert [] == waiting(node)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [LedgerRefused("invalid_content", "no"), KeyConflict("other"), InvalidAmount("none"), ValueError("no")],
+)
+def test_refused_fact_is_set_aside_and_the_next_goes_on(node, error):
+    """A fact that the ledger refuses for good is kept in refused.log with its reason, and holds nobody up."""
+    write(node, 1, 2)
+    ledger = quiet(settle_call=[error, settled()])
+    assert 2 == Drain(node, ledger).drain_once()
+    (line,) = (node.node.state_dir / "journal" / "refused.log").read_text().splitlines()
+    kept = json.loads(line)
+    assert (str(error), key(1)) == (kept["error"], kept["fact"]["call_key"])
+    assert [] == waiting(node)
+
+
+def test_damaged_line_is_reported_and_passed(node, caplog):
+    """A line that cannot be read is an error in the log, once, and the facts around it are applied."""
+    write(node, 1, 2, 3)
+    (path,) = (node.node.state_dir / "journal").glob("*.journal")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"x" + lines[1][1:] + lines[2])
+    ledger = quiet()
+    drain = Drain(node, ledger)
+    with caplog.at_level(logging.ERROR):
+        drain.drain_once()
+        drain.drain_once()
+    assert [key(1), key(3)] == keys_settled(ledger)
+    assert 1 == caplog.text.count("journal line set aside")
+
+
+def test_killed_between_settlement_and_position_repeats_that_fact_alone(node, monkeypatch):
+    """A drain killed after the ledger's answer settles that call again, which the ledger answers as before."""
+    write(node, 1, 2)
+    ledger = quiet()
+    drain = Drain(node, ledger)
+
+    class Killed(BaseException):
+        pass
+
+    def die(self, entry):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalReader, "done", die)
+        with pytest.raises(Killed):
+            drain.drain_once()
+    after = quiet(settle_call=[settled("already"), settled()])
+    assert 2 == Drain(node, after).drain_once()
+    assert [key(1), key(2)] == keys_settled(after)
+
+
+# --- one bad thing among many good ones ---------------------------------------------------------------------
+
+
+@known_bug("ArithmeticError, AttributeError.. end the process, and the next one at the same fact")
+@pytest.mark.parametrize("error", [ArithmeticError("decimal"), AttributeError("slip"), AssertionError("slip")])
+def test_fact_that_meets_a_slip_in_the_program_does_not_stop_the_node(node, error):
+    """An error nobody expected concerns one fact; it is set aside like any other and the calls behind it settle."""
+    write(node, 1, 2)
+    ledger = quiet(settle_call=[error, settled()])
+    assert 2 == Drain(node, ledger).drain_once()
+    assert [key(1), key(2)] == keys_settled(ledger)
+
+
+@known_bug("NotSettled holds up every call behind it, for ever if it comes back")
+def test_call_that_never_settles_does_not_stop_the_others(node):
+    """One call whose grant the ledger always calls stale waits by itself; the calls behind it are settled."""
+    write(node, 1, 2)
+    ledger = quiet(settle_call=lambda call_key, content: settled("stale" if call_key == key(1) else "settled"))
+    drain = Drain(node, ledger)
+    for _ in range(50):
+        with suppress(NotSettled):  # the drain's own loop goes on after it
+            drain.drain_once()
+    assert key(2) in keys_settled(ledger)
+
+
+@known_bug("run passes on everything but LedgerUnavailable and NotSettled: the drain dies, eight times, then for good")
+@pytest.mark.parametrize("routine", ["heartbeat", "trunks", "carriers", "reap_calls"])
+def test_periodic_work_that_is_refused_does_not_end_the_drain(node, routine):
+    """A heartbeat or a reap that the ledger refuses is logged; facts go on being applied."""
+    ledger = quiet(**{routine: LedgerRefused("reap_failed", "call x"), "call_to_settle": None})
+    drain = Drain(node, ledger)
+    write(node, 1)
+    drain.drain_once()
+    run_until(drain, ledger, routine)
+    assert drain.stop.is_set() is True
+
+
+@known_bug("OSError from the position file ends the drain")
+def test_full_disk_does_not_end_the_drain(node, monkeypatch):
+    """A position that cannot be written is a fact to repeat later, not the end of the process."""
+    write(node, 1)
+    ledger = quiet()
+    drain = Drain(node, ledger)
+
+    def full(self, entry):
+        drain.stop.set()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(JournalReader, "done", full)
+    drain.run()
+    assert drain.stop.is_set() is True
+
+
+# --- what a node needs now and then -------------------------------------------------------------------------
+
+
+def test_trunks_and_carriers_are_published(node):
+    """SIP workers find the ledger's trunks and carriers in the node's file."""
+    ledger = quiet(trunks=(TRUNK,), carriers=(CARRIER,))
+    drain = Drain(node, ledger)
+    run_until(drain, ledger, "reap_calls")
+    directory = DirectoryFile(node.node.state_dir / "directory.json").current()
+    assert (["office"], ["first"]) == ([one.name for one in directory.trunks], [one.name for one in directory.carriers])
+
+
+def test_node_says_that_it_lives(node):
+    """The heartbeat names the node."""
+    ledger = quiet()
+    drain = Drain(node, ledger)
+    run_until(drain, ledger, "reap_calls")
+    assert "node-1" == ledger.asked_for("heartbeat")[0][0]
+
+
+def test_reaped_calls_are_reported(node, caplog):
+    """A call charged at its whole grant because nobody knows better is an error in the log."""
+    ledger = quiet(reap_calls=[("01HX0000000000000000000009",), ()])
+    drain = Drain(node, ledger)
+    with caplog.at_level(logging.ERROR):
+        run_until(drain, ledger, "reap_calls")
+    assert "01HX0000000000000000000009" in caplog.text
+
+
+def test_facts_go_before_the_reaper(node):
+    """What the journal knows about a call is in the ledger before anything is reaped."""
+    write(node, 1)
+    ledger = quiet()
+    drain = Drain(node, ledger)
+    run_until(drain, ledger, "reap_calls")
+    routines = [one[0] for one in ledger.asked]
+    assert routines.index("settle_call") < routines.index("reap_calls")
+
+
+def test_away_ledger_does_not_keep_the_journal_from_the_disk(node, monkeypatch):
+    """While the database is away the journal is still synced."""
+    write(node, 1)
+    ledger = quiet(settle_call=LedgerUnavailable("gone"))
+    drain = Drain(node, ledger)
+    synced = []
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (synced.append(descriptor), drain.stop.set()))
+    drain.run()
+    assert synced
+
+
+def test_every_runs_at_most_once_in_its_time(monkeypatch):
+    """Periodic work runs when its time has come, and not again before."""
+    now = [100.0]
+    monkeypatch.setattr("billing.drain.time.monotonic", lambda: now[0])
+    ran = []
+    every = _Every(5.0, lambda: ran.append(now[0]))
+    for at in (100.0, 104.9, 105.0, 105.1, 111.0):
+        now[0] = at
+        every.run_if_due()
+    assert [100.0, 105.0, 111.0] == ran
+
+
+def test_every_that_raises_is_not_tried_again_at_once(monkeypatch):
+    """Work that fails waits its time like any other."""
+    monkeypatch.setattr("billing.drain.time.monotonic", lambda: 100.0)
+    tried = []
+
+    def fail():
+        tried.append(1)
+        raise LedgerUnavailable("gone")
+
+    every = _Every(5.0, fail)
+    with pytest.raises(LedgerUnavailable):
+        every.run_if_due()
+    every.run_if_due()
+    assert [1] == tried
