@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from billing import authorization, facts
 from billing.errors import InvalidNumber, LedgerError, LedgerUnavailable, Refused
 from billing.journal import JournalUnwritable
+from billing.money import format_amount
 from kemi import dialogs, identity, ksr, log, relay
 from kemi.node import here, new_call_key
 from kemi.refusals import ANSWERS, warning
@@ -40,8 +41,11 @@ def authorize_and_relay() -> None:
     except Refused as refused:
         _refuse(identified, attempt, refused)
         return
-    if authorized is not None:
+    try:
         _start(identified, digits, attempt, authorized)
+    except Exception:  # whatever it was, the hold must not stay: the fact first, then the wrapper's answer
+        dialogs.fail_call(attempt.call_key, "unavailable", 500, "the proxy failed to start the call")
+        raise
 
 
 def announce() -> None:
@@ -59,7 +63,7 @@ def announce() -> None:
     except LedgerUnavailable as error:
         _ledger_failed(error)
         return
-    ksr.add_to_reply("X-Meterline-Balance", str(caller.legs[0].balance - caller.legs[0].held))
+    ksr.add_to_reply("X-Meterline-Balance", format_amount(caller.legs[0].balance - caller.legs[0].held))
     ksr.add_to_reply("X-Meterline-Currency", caller.legs[0].currency)
     if refused is not None:
         ksr.add_to_reply("X-Meterline-Seconds", "0")
@@ -125,8 +129,8 @@ def _digits(identified: Identified) -> str:
         raise Refused("destination_unknown", str(error)) from error
 
 
-def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Authorized | None:
-    """Open the call in the ledger, or None after answering 503 because nobody can say whether it was opened."""
+def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Authorized:
+    """Open the call in the ledger. Raises Refused, also when nobody can say whether it was opened."""
     node = here()
     try:
         node.journal.append(facts.opening(attempt.call_key, identified.caller.legs[0].account_id))
@@ -185,6 +189,10 @@ def _answer(token: str) -> None:
 
 def _start(identified: Identified, digits: str, attempt: CallAttempt, authorized: Authorized) -> None:
     """Money is held: from here on every way out leads to a fact in the journal."""
+    if ksr.is_cancelled():
+        dialogs.fail_call(attempt.call_key, "cancelled", 487)
+        relay.release_live_key()
+        return
     dialogs.open_dialog(
         dialogs.CallVars(
             call_key=attempt.call_key,
@@ -194,7 +202,4 @@ def _start(identified: Identified, digits: str, attempt: CallAttempt, authorized
         )
     )
     ksr.set_pv("$avp(digits)", digits)
-    if ksr.is_cancelled():
-        dialogs.fail_call(attempt.call_key, "cancelled", 487)
-        return
     relay.relay_to_first_carrier()

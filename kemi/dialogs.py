@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from dataclasses import dataclass
 
@@ -26,7 +25,9 @@ the keeper sets lifetimes when they are whole."""
 
 @dataclass(frozen=True)
 class CallVars:
-    """What the proxy keeps with a dialog, as dlg_vars of one letter (k, a, g, h; later t, d, c, r, e, m)."""
+    """What the proxy keeps with a dialog, as dlg_vars of one letter: k call key, a account, g grant, h caller's hop, s
+    caller's address, m emergency and n its number; later c carrier, f ringing callee's contact, t answer, d callee's
+    address, r and e outcome and code of a failure, w why it is ended, x ended."""
 
     call_key: str
     account: str
@@ -93,6 +94,9 @@ def route_in_dialog() -> None:
         log.event("refused_in_dialog", code=refusal[0], method=method, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
         ksr.reply(*refusal)
         return
+    if ksr.pv("$dlg(state)") in EARLY_STATES:
+        _send_to(ksr.dialog_var("f"), "", "")
+        return
     ksr.manage_dialog()
     _send_to_other_side()
 
@@ -113,7 +117,13 @@ def _refusal_in_dialog(method: str) -> tuple[int, str] | None:
         return 403, "Forbidden"
     if method not in ALLOWED_METHODS:
         return 405, "Method Not Allowed"
-    if ksr.pv("$dlg(state)") == UNACKED and method not in ("BYE", "PRACK"):
+    state = ksr.pv("$dlg(state)")
+    if state in EARLY_STATES:
+        # Any To-tag passes as known until the 200. A BYE here would end the dialog and leave the INVITE ringing: when
+        # it is answered nobody would count. Cancelling is what CANCEL is for.
+        early = method in ("PRACK", "UPDATE") and _from_caller() and bool(ksr.dialog_var("f"))
+        return None if early else (481, "Call/Transaction Does Not Exist")
+    if state == UNACKED and method not in ("BYE", "PRACK"):
         return 491, "Request Pending"  # no CSeq is recorded between 200 and ACK
     last_cseq = ksr.pv("$dlg(from_cseq)" if _from_caller() else "$dlg(to_cseq)")
     if last_cseq.isdigit() and int(ksr.pv("$cs")) <= int(last_cseq):
@@ -132,14 +142,16 @@ def _comes_from_its_side() -> bool:
 
 def _send_to_other_side() -> None:
     """To the dialog's own contact by the dialog's own route set, whatever the request itself said."""
-    to_callee = _from_caller()
+    side = "to" if _from_caller() else "from"
+    _send_to(ksr.pv(f"$dlg({side}_contact)"), ksr.pv(f"$dlg({side}_rs)"), "" if side == "to" else ksr.dialog_var("h"))
+
+
+def _send_to(uri: str, route: str, next_hop: str) -> None:
     ksr.remove_headers("Route")
-    ksr.set_request_uri(ksr.pv("$dlg(to_contact)" if to_callee else "$dlg(from_contact)"))
-    route = ksr.pv("$dlg(to_rs)" if to_callee else "$dlg(from_rs)")
-    next_hop = ksr.dialog_var("p" if to_callee else "h")
+    ksr.set_request_uri(uri)
     if route:
         ksr.append_header("Route", route)
-        ksr.set_next_hop(route.split(">")[0].lstrip("< "))
+        ksr.set_next_hop(route.split(">", maxsplit=1)[0].lstrip("< "))
     elif next_hop:
         ksr.set_next_hop(next_hop)
     else:
@@ -260,10 +272,10 @@ def remember_outcome(result: str, code: int) -> None:
     ksr.set_dialog_var("e", str(code))
 
 
-def fail_call(call_key: str, result: str, code: int) -> None:
-    """A call that was opened and will never be relayed."""
-    here().record(facts.failed(call_key, result, code, None))
-    _log_end(result, 0, "")
+def fail_call(call_key: str, result: str, code: int, detail: str = "") -> None:
+    """A call that was opened and will never be relayed; it may have no dialog."""
+    here().record(facts.failed(call_key, result, code, None, detail))
+    log.event("call_ended", call_key=call_key, token=result, detail=detail, sip_call_id=ksr.pv("$ci"))
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
@@ -310,15 +322,15 @@ def hang_up_both_sides() -> None:
     caller = f"<{ksr.pv('$dlg(from_uri)')}>;tag={ksr.pv('$dlg(from_tag)')}"
     callee = f"<{ksr.pv('$dlg(to_uri)')}>;tag={ksr.pv('$dlg(to_tag)')}"
     sides = (
-        ("to", "p", callee, caller, _cseq("$dlg(from_cseq)")),
-        ("from", "h", caller, callee, _cseq("$dlg(to_cseq)")),
+        ("to", "", callee, caller, _cseq("$dlg(from_cseq)")),
+        ("from", ksr.dialog_var("h"), caller, callee, _cseq("$dlg(to_cseq)")),
     )
-    for side, hop, remote, local, cseq in sides:
+    for side, next_hop, remote, local, cseq in sides:
         route = ksr.pv(f"$dlg({side}_rs)")
         peer = Peer(
             uri=ksr.pv(f"$dlg({side}_contact)"),
             route=route,
-            next_hop="" if route else ksr.dialog_var(hop),
+            next_hop="" if route else next_hop,
             socket=ksr.pv(f"$dlg({side}_bindaddr)"),
             local=local,
             remote=remote,
@@ -348,10 +360,3 @@ def _carrier_id() -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def is_ip_address(text: str) -> bool:
-    """Whether a host is an address, not a name."""
-    try:
-        ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return False
-    return True

@@ -15,9 +15,8 @@ from kemi.headers import CARD_HEADER, PIN_HEADER
 from kemi.node import here
 
 if TYPE_CHECKING:
-    from billing.ledger_types import Caller
-
     from billing.directory import Trunk
+    from billing.ledger_types import Caller
 
 FAILURES = "failures"
 """Shared table of failed attempts. Keys carry their time window, for an entry's expiry starts again at every update."""

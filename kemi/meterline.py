@@ -9,6 +9,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from billing import settings
+from billing.errors import LedgerUnavailable
 from kemi import calls, dialogs, keeper, ksr, log, node, relay, request
 
 if TYPE_CHECKING:
@@ -86,10 +87,20 @@ class Meterline:
         keeper.tick()
 
 
-def mod_init() -> Meterline:
-    """Called once by Kamailio, before it forks. A bad setting stops start-up with its name."""
+def _check_ledger(started: node.Node) -> None:
+    """A database that could lose money is refused; one that is away is not: calls that are up must go on."""
     try:
-        node.start(settings.load())
+        started.ledger.check_settings()
+    except LedgerUnavailable as error:
+        log.event("ledger_failed", "warn", process="start", error=str(error))
+    started.ledger.close()  # no connection crosses the fork
+
+
+def mod_init() -> Meterline:
+    """Called once by Kamailio, before it forks. A bad setting, ours or the database's, stops start-up with its name."""
+    try:
+        started = node.start(settings.load())
+        _check_ledger(started)
     except Exception as error:
         log.event("start_refused", "err", error=str(error))
         os.kill(os.getpid(), signal.SIGTERM)

@@ -10,12 +10,12 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from billing.ledger import Ledger
 from ulid import ULID
 
 from billing.breaker import Breaker
 from billing.directory import DirectoryFile
 from billing.journal import JournalUnwritable, JournalWriter
+from billing.ledger import Ledger
 from billing.rates import RateLookup
 from kemi import log
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from billing.directory import Carrier
 from kemi import dialogs, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
@@ -39,6 +40,7 @@ def relay_to_first_carrier() -> None:
     ksr.set_pv("$avp(started_ms)", str(_now_ms()))
     if not _relay_to(0):
         _give_up(ANSWERS["carrier_failed"].code, "carrier_failed")
+        dialogs.take_event("dialog:failed")  # cancelled in this moment, no event follows; twice does no harm
 
 
 def take_failed_branch() -> None:
@@ -71,8 +73,12 @@ def edit_branch() -> None:
 
 def see_reply() -> None:
     """Reply route of the transaction: note that somebody's phone rings; then a silent failover would be wrong."""
-    if 180 <= int(ksr.pv("$rs") or 0) < 200:
+    code = int(ksr.pv("$rs") or 0)
+    if 180 <= code < 200:
         ksr.set_pv("$avp(rung)", "1")
+    if 100 < code < 200 and (contact := ksr.pv("$ct")):
+        found = _ROUTE_URI.findall(contact)
+        ksr.set_dialog_var("f", found[0] if found else contact.split(";")[0])  # for a PRACK (RFC 3262)
 
 
 def guard_replies() -> None:
@@ -137,9 +143,9 @@ def _hang_up_loser() -> None:
 
 def _relay_to(index: int) -> bool:
     """Relay to carrier number `index` in order; False when there is none, or it cannot be sent to."""
-    carriers = here().directory.current().carriers_in_order
-    while index < len(carriers):
-        carrier = carriers[index]
+    targets = _targets()
+    while index < len(targets):
+        carrier = targets[index]
         host = f"[{carrier.host}]" if ":" in carrier.host else carrier.host
         ksr.set_request_uri(
             f"sip:{carrier.dial_prefix}{ksr.pv('$avp(digits)')}@{host}:{carrier.port};transport={carrier.transport}"
@@ -157,10 +163,21 @@ def _relay_to(index: int) -> bool:
     return False
 
 
+def _targets() -> tuple[Carrier, ...]:
+    carriers = here().directory.current().carriers_in_order
+    gateway = here().settings.calls.emergency_gateway
+    if gateway is None or not ksr.dialog_var("m"):
+        return carriers
+    host, port = gateway.rsplit(":", 1)
+    return (Carrier(0, "emergency gateway", host.strip("[]"), int(port), "udp", 0, ""), *carriers)
+
+
 def _give_up(code: int, token: str) -> None:
     """Every carrier failed: the caller gets the last one's code, and a 503 of theirs as 500 (RFC 3261 16.7)."""
     dialogs.remember_outcome(token, code)
     _close()
+    if ksr.is_cancelled():
+        return  # answered already
     ksr.add_to_reply("Warning", warning(token))
     ksr.transaction_reply(code, "Carrier Failed")
 

@@ -12,6 +12,10 @@ from kemi.node import here
 CSEQ_LIMIT = 2**31 - 1000
 """A CSeq near 2^31 leaves no room for the proxy's own BYE (RFC 3261 8.1.1.5), so the call could never be cut."""
 
+CALL_ID_CHARACTERS_MAX = 255
+TAG_CHARACTERS_MAX = 128
+"""As the ledger's columns: by Call-ID and tags the keeper finds a call again."""
+
 _BARE_CR = re.compile(r"\r(?!\n)")
 _ROUTE_URI = re.compile(r"<([^>]*)>")
 
@@ -54,8 +58,10 @@ def _is_acceptable() -> bool:
     cseq = ksr.pv("$cs")
     if not cseq.isascii() or not cseq.isdigit() or int(cseq) >= CSEQ_LIMIT:
         return _refuse(400, "CSeq Out Of Range")
-    if not ksr.pv("$ft") and ksr.method() != "ACK":
+    if not ksr.pv("$ft"):
         return _refuse(400, "From Without Tag")
+    if len(ksr.pv("$ci")) > CALL_ID_CHARACTERS_MAX or len(ksr.pv("$ft")) > TAG_CHARACTERS_MAX:
+        return _refuse(400, "Call-ID Or Tag Too Long")
     return True
 
 
@@ -78,6 +84,9 @@ def _new_call() -> None:
     if not _routes_are_ours():
         ksr.reply(403, "Preloaded Route")
         return
+    if not ksr.pv("$ct"):
+        ksr.reply(400, "Missing Contact")  # RFC 3261 8.1.1.8; without it there is nobody to send a BYE to
+        return
     ksr.remove_headers("Route", *NOT_FOR_CARRIERS)
     ksr.record_route()  # here and not in the async worker: edits made there are lost at failover
     if emergency.is_emergency():
@@ -85,10 +94,7 @@ def _new_call() -> None:
         return
     if not _shows_credentials():
         return
-    if here().breaker.is_open():
-        calls.refuse_before_identity("billing_unavailable")
-        return
-    if not ksr.continue_in_async_worker("ksr_authorize"):
+    if not here().breaker.allows() or not ksr.continue_in_async_worker("ksr_authorize"):
         calls.refuse_before_identity("billing_unavailable")
 
 
@@ -100,7 +106,7 @@ def _options() -> None:
     trunk = trunk_of_source()
     if trunk is None or trunk.kind != "ivr":
         ksr.reply(404, "Not Found")
-    elif here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_announce"):
+    elif not here().breaker.allows() or not ksr.continue_in_async_worker("ksr_announce"):
         calls.refuse_before_identity("billing_unavailable")
 
 
