@@ -17,6 +17,8 @@ def is_emergency() -> bool:
 
 def route() -> None:
     """Relay to the emergency gateway, or to the carriers in order; the CDR goes through the journal at the end."""
+    if not ksr.new_transaction():
+        return
     number = ksr.pv("$rU").translate(str.maketrans("", "", "-.()")).removeprefix("+")
     call_key = new_call_key()
     dialogs.open_dialog(

@@ -149,6 +149,11 @@ def reply_has_transaction() -> bool:
     return _true(KSR.tm.t_check_trans())
 
 
+def new_transaction() -> bool:
+    """Make the request's transaction. False for a retransmission, which is answered already."""
+    return _true(KSR.tm.t_newtran())
+
+
 def is_cancelled() -> bool:
     """Whether the caller has cancelled this transaction."""
     return _true(KSR.tm.t_is_canceled())

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
-import signal
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from billing import settings
-from billing.errors import LedgerUnavailable
+from billing.errors import LedgerUnavailable, MeterlineError
 from kemi import calls, dialogs, keeper, ksr, log, node, relay, request
 
 if TYPE_CHECKING:
@@ -101,8 +99,7 @@ def mod_init() -> Meterline:
     try:
         started = node.start(settings.load())
         _check_ledger(started)
-    except Exception as error:
+    except MeterlineError as error:
         log.event("start_refused", "err", error=str(error))
-        os.kill(os.getpid(), signal.SIGTERM)
-        raise
+        raise  # app_python3 then ends Kamailio, with a traceback below the line that matters
     return Meterline()

@@ -16,7 +16,7 @@ CALL_ID_CHARACTERS_MAX = 255
 TAG_CHARACTERS_MAX = 128
 """As the ledger's columns: by Call-ID and tags the keeper finds a call again."""
 
-_BARE_CR = re.compile(r"\r(?!\n)")
+_HIDING = re.compile(r"\r(?!\n)|\x00")
 _ROUTE_URI = re.compile(r"<([^>]*)>")
 
 
@@ -46,11 +46,11 @@ def route_request() -> None:
 def _is_acceptable() -> bool:
     """Malformed and looping requests end here (KAMAILIO.md, traps 5 and 18)."""
     try:
-        bare_cr = _BARE_CR.search(ksr.raw_message())
+        hiding = _HIDING.search(ksr.raw_message())
     except UnicodeDecodeError:
         return _refuse(400, "Not UTF-8")
-    if bare_cr:  # a bare CR hides header names from everybody who removes or counts headers
-        return _refuse(400, "Bare CR")
+    if hiding:  # a bare CR hides header names from everybody who removes or counts headers, a NUL what follows it
+        return _refuse(400, "Bare CR Or NUL")
     if not ksr.max_forwards_left():
         return _refuse(483, "Too Many Hops")
     if not ksr.is_sane():
