@@ -23,10 +23,11 @@ demo: bootstrap ## real calls on a private MariaDB and Kamailio, to watch; ends 
 test: bootstrap ## all tests, on the real parts
 	@$(PY) -m pytest $(ARGS)
 
-lint: bootstrap ## ruff, mypy, and what may import what
-	@$(PY) -m ruff check .
-	@$(PY) -m mypy
-	@$(PY) scripts/check_architecture.py
+lint: bootstrap ## ruff, mypy and what may import what
+	@status=0; \
+	for check in "ruff check ." mypy; do $(PY) -m $$check || status=1; done; \
+	$(PY) scripts/check_architecture.py || status=1; \
+	exit $$status
 
 up: bootstrap ## run the stack in this terminal until Ctrl-C or `make down`
 	@$(PY) -m stack up $(ARGS)

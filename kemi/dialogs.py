@@ -186,6 +186,9 @@ def _answered() -> None:
 
 
 def _failed() -> None:
+    if ksr.dialog_var("x"):
+        return
+    ksr.set_dialog_var("x", "1")
     result = ksr.dialog_var("r") or "no_answer"
     code = int(ksr.dialog_var("e") or ksr.pv("$T_reply_code") or 0)
     if ksr.dialog_var("m"):
