@@ -3,12 +3,14 @@ CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE check_open_conte
 SQL SECURITY DEFINER
 CONTAINS SQL
 BEGIN
-  DECLARE v_legs INT DEFAULT JSON_LENGTH(p_content, '$.legs');
-  DECLARE v_steps INT DEFAULT JSON_LENGTH(p_content, '$.steps');
+  DECLARE v_legs INT;
+  DECLARE v_steps INT;
 
   IF p_content IS NULL OR NOT JSON_VALID(p_content) THEN
     CALL refuse('invalid_content: open_call was not given JSON');
   END IF;
+  SET v_legs = JSON_LENGTH(p_content, '$.legs');
+  SET v_steps = JSON_LENGTH(p_content, '$.steps');
   IF COALESCE(v_steps, 0) = 0 THEN
     CALL refuse('invalid_content: open_call was given no steps');
   END IF;

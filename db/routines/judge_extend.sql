@@ -18,6 +18,9 @@ BEGIN
   IF p_new_grant_s > v_limit_s THEN
     CALL refuse(CONCAT('grant_too_long: call ', p_key, ' may last ', v_limit_s, ' s, not ', p_new_grant_s));
   END IF;
+  IF JSON_LENGTH(p_legs) <> (SELECT COUNT(*) FROM live_leg WHERE call_key = p_key) THEN
+    CALL refuse(CONCAT('invalid_content: extend_call of ', p_key, ' does not give each leg one hold'));
+  END IF;
 
   WITH judged AS (
     SELECT live_leg.leg,

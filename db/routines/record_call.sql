@@ -11,6 +11,8 @@ CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE record_call(
 SQL SECURITY DEFINER
 MODIFIES SQL DATA
 BEGIN
+  -- Taken before the wait for the lock: `ago` was counted when the call was made.
+  DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
   DECLARE v_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin;
   DECLARE v_account BIGINT UNSIGNED;
   DECLARE v_live CHAR(26) CHARACTER SET ascii COLLATE ascii_bin;
@@ -49,7 +51,7 @@ BEGIN
     ELSEIF EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key) THEN
       SET v_outcome = 'already';
     ELSE
-      CALL write_record(v_key, p_content);
+      CALL write_record(v_key, p_content, v_now);
       SET v_outcome = 'recorded';
     END IF;
     COMMIT;

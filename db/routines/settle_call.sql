@@ -13,6 +13,8 @@ CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE settle_call(
 SQL SECURITY DEFINER
 MODIFIES SQL DATA
 BEGIN
+  -- Taken before the wait for the locks: `ago` was counted when the call was made.
+  DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
   DECLARE v_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin;
   DECLARE v_accounts LONGTEXT;
   DECLARE v_live_grant_s INT UNSIGNED;
@@ -52,10 +54,10 @@ BEGIN
     ELSEIF NOT (JSON_VALUE(p_content, '$.grant_s') <=> COALESCE(v_live_grant_s, v_cdr_grant_s)) THEN
       SET v_outcome = 'stale';
     ELSEIF v_live_grant_s IS NOT NULL THEN
-      CALL settle_live(v_key, p_content);
+      CALL settle_live(v_key, p_content, v_now);
       SET v_outcome = 'settled';
     ELSE
-      CALL settle_provisional(v_key, p_content);
+      CALL settle_provisional(v_key, p_content, v_now);
       SET v_outcome = 'refunded';
     END IF;
     COMMIT;

@@ -1,7 +1,8 @@
 -- Settles a live call at the charges of settle_call. Purses and call are locked. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE settle_live(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
-  IN p_content LONGTEXT
+  IN p_content LONGTEXT,
+  IN p_now DATETIME(6)
 )
 SQL SECURITY DEFINER
 MODIFIES SQL DATA
@@ -19,7 +20,7 @@ BEGIN
     COALESCE(JSON_VALUE(p_content, '$.end_reason'), ''),
     JSON_VALUE(p_content, '$.sip_code'),
     JSON_VALUE(p_content, '$.carrier'),
-    UTC_TIMESTAMP(6) - INTERVAL JSON_VALUE(p_content, '$.ended_ago_ms') * 1000 MICROSECOND,
+    p_now - INTERVAL JSON_VALUE(p_content, '$.ended_ago_ms') * 1000 MICROSECOND,
     JSON_EXTRACT(p_content, '$.legs')
   );
 END

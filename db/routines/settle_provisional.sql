@@ -2,13 +2,13 @@
 -- Purses and CDR are locked. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE settle_provisional(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
-  IN p_content LONGTEXT
+  IN p_content LONGTEXT,
+  IN p_now DATETIME(6)
 )
 SQL SECURITY DEFINER
 MODIFIES SQL DATA
 BEGIN
   DECLARE v_legs LONGTEXT;
-  DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
   DECLARE v_talked_ms BIGINT UNSIGNED DEFAULT JSON_VALUE(p_content, '$.talked_ms');
 
   SELECT JSON_ARRAYAGG(JSON_OBJECT('leg', leg, 'most', charge)) INTO v_legs FROM cdr_leg WHERE call_key = p_key;
@@ -19,7 +19,7 @@ BEGIN
   )
   SELECT p_key, cdr_leg.account_id, 'call_refund', cdr_leg.charge - given.charge,
          purse.balance + cdr_leg.charge - given.charge,
-         purse.balance + purse.credit_limit - purse.held + cdr_leg.charge - given.charge, cdr.node, USER(), v_now
+         purse.balance + purse.credit_limit - purse.held + cdr_leg.charge - given.charge, cdr.node, USER(), p_now
     FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
            leg TINYINT UNSIGNED PATH '$.leg',
            charge DECIMAL(18,6) PATH '$.charge'
@@ -43,7 +43,7 @@ BEGIN
          cdr_leg.balance_after = purse.balance;
 
   UPDATE cdr
-     SET ended_at = v_now - INTERVAL JSON_VALUE(p_content, '$.ended_ago_ms') * 1000 MICROSECOND,
+     SET ended_at = p_now - INTERVAL JSON_VALUE(p_content, '$.ended_ago_ms') * 1000 MICROSECOND,
          answered_at = IF(v_talked_ms > 0, ended_at - INTERVAL v_talked_ms * 1000 MICROSECOND, NULL),
          talked_ms = v_talked_ms,
          billed_s = JSON_VALUE(p_content, '$.billed_s'),
@@ -53,6 +53,6 @@ BEGIN
          sip_code = JSON_VALUE(p_content, '$.sip_code'),
          carrier_id = COALESCE(JSON_VALUE(p_content, '$.carrier'), carrier_id),
          provisional = FALSE,
-         settled_at = v_now
+         settled_at = p_now
    WHERE call_key = p_key;
 END

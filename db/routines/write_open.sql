@@ -1,7 +1,8 @@
 -- Writes the call that judge_open let pass, with the holds of step p_step. Internal.
 --
 -- What came over the wire (dialled, source, Call-ID, tags) is cut to the width of its column: it identifies, and is not
--- what is rated. Everything else that does not fit is an error.
+-- what is rated. Everything else that does not fit is an error: it is read as text and converted by the strict INSERT,
+-- because JSON_TABLE itself would clip and cut.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE write_open(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_content LONGTEXT,
@@ -24,18 +25,18 @@ BEGIN
          LEFT(sip_call_id, 255), LEFT(sip_from_tag, 128), p_grant_s, limit_s, ring_limit_s, rated_at,
          v_now, v_now + INTERVAL ring_limit_s + p_grant_s SECOND, p_hash
     FROM JSON_TABLE(p_content, '$' COLUMNS (
-      node VARCHAR(64) PATH '$.node',
-      account_id BIGINT UNSIGNED PATH '$.legs[0].account',
-      user_id BIGINT UNSIGNED PATH '$.user',
+      node TEXT PATH '$.node',
+      account_id TEXT PATH '$.legs[0].account',
+      user_id TEXT PATH '$.user',
       caller TEXT PATH '$.caller',
-      callee VARCHAR(32) PATH '$.callee',
+      callee TEXT PATH '$.callee',
       dialled TEXT PATH '$.dialled',
       source TEXT PATH '$.source',
       sip_call_id TEXT PATH '$.sip_call_id',
       sip_from_tag TEXT PATH '$.sip_from_tag',
-      limit_s INT UNSIGNED PATH '$.limit_s',
-      ring_limit_s INT UNSIGNED PATH '$.ring_limit_s',
-      rated_at DATETIME PATH '$.rated_at'
+      limit_s TEXT PATH '$.limit_s',
+      ring_limit_s TEXT PATH '$.ring_limit_s',
+      rated_at TEXT PATH '$.rated_at'
     )) AS content;
 
   INSERT INTO live_leg (call_key, leg, account_id, tariff_id, rate_id, destination, rate, hold, available_before)
@@ -44,9 +45,9 @@ BEGIN
     FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
       leg FOR ORDINALITY,
       account_id BIGINT UNSIGNED PATH '$.account',
-      tariff_id BIGINT UNSIGNED PATH '$.tariff',
-      rate_id BIGINT UNSIGNED PATH '$.rate_id',
-      destination VARCHAR(64) PATH '$.destination',
+      tariff_id TEXT PATH '$.tariff',
+      rate_id TEXT PATH '$.rate_id',
+      destination TEXT PATH '$.destination',
       rate TEXT PATH '$.rate',
       NESTED PATH '$.holds[*]' COLUMNS (step FOR ORDINALITY, hold DECIMAL(18,6) PATH '$')
     )) AS content

@@ -1,0 +1,138 @@
+"""A routine is a transaction of its own: it runs in no other, and leaves nothing half done."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+import pytest
+
+from billing.errors import LedgerRefused
+from tests.db.bank import Bank, new_key, request, settlement
+
+LOCK_WAIT_TIMEOUT = 1205
+
+
+@pytest.fixture
+def root(bank: Bank) -> Iterator[pymysql.connections.Connection[Any]]:
+    """The administrator's connection, which may call everything."""
+    connection = pymysql.connect(**bank.server.admin_params(), database=bank.database, autocommit=True)
+    yield connection
+    connection.close()
+
+
+def _public_routines(bank: Bank) -> dict[str, int]:
+    rows = bank.sql(
+        "SELECT DISTINCT r.routine_name AS name, (SELECT COUNT(*) FROM information_schema.parameters AS p"
+        " WHERE p.specific_schema = r.routine_schema AND p.specific_name = r.routine_name) AS arguments"
+        " FROM information_schema.routines AS r JOIN mysql.procs_priv AS g ON g.routine_name = r.routine_name"
+        " AND g.db = r.routine_schema WHERE r.routine_schema = DATABASE() AND g.user <> 'meterline_owner'"
+    )
+    return {row["name"]: row["arguments"] for row in rows}
+
+
+def test_every_routine_refuses_to_run_inside_a_transaction(bank: Bank, root: Any) -> None:
+    """Its COMMIT would commit half of somebody else's work. The transaction around it stays as it was."""
+    routines = _public_routines(bank)
+    assert len(routines) == 24
+
+    for name, arguments in routines.items():
+        with root.cursor() as cursor:
+            cursor.execute("START TRANSACTION")
+            cursor.execute("INSERT INTO node VALUES ('half done', UTC_TIMESTAMP(), UTC_TIMESTAMP())")
+            with pytest.raises(pymysql.err.OperationalError, match=f"in_transaction: {name}"):
+                cursor.execute(f"CALL {name}({', '.join(['NULL'] * arguments)})")
+            cursor.execute("SELECT @@in_transaction")
+            assert cursor.fetchone() == (1,)
+            cursor.execute("ROLLBACK")
+    assert bank.sql("SELECT 1 FROM node WHERE name = 'half done'") == []
+
+
+def test_every_routine_runs_without_autocommit_and_leaves_no_transaction_open(bank: Bank, root: Any) -> None:
+    """A client that forgot autocommit does not sit on locks, nor lose what it was told is done."""
+    account, key = bank.account(), new_key()
+    with root.cursor() as cursor:
+        cursor.execute("SET autocommit = 0")
+        cursor.execute("CALL top_up(%s, %s, '3', 'ann', '', '')", (key, account))
+        cursor.execute("SELECT @@in_transaction")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("ROLLBACK")
+
+    assert bank.purse(account)["balance"] == 3
+
+
+def test_a_lock_wait_in_the_middle_undoes_all(bank: Bank, root: Any) -> None:
+    """Without a handler the first half would stay open, and the next call on the connection would commit it."""
+    one, two = bank.account("10"), bank.account("10")
+    waiting = bank.plain("cashier")
+    with root.cursor() as holder, waiting.cursor() as cursor:
+        cursor.execute("SET innodb_lock_wait_timeout = 1")
+        holder.execute("START TRANSACTION")
+        holder.execute("SELECT * FROM purse WHERE account_id = %s FOR UPDATE", (two,))
+        with pytest.raises(pymysql.err.OperationalError) as error:
+            cursor.execute("CALL transfer(%s, %s, %s, '4', 'ann', '')", (new_key(), one, two))
+        holder.execute("ROLLBACK")
+        cursor.execute("SELECT @@in_transaction")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("CALL top_up(%s, %s, '1', 'ann', '', '')", (new_key(), two))
+    waiting.close()
+
+    assert error.value.args[0] == LOCK_WAIT_TIMEOUT
+    assert [10, 11] == [bank.purse(account)["balance"] for account in (one, two)]
+
+
+def test_an_error_after_the_first_write_undoes_all(bank: Bank, root: Any) -> None:
+    """The second account of a transfer is full: the first one's debit goes back too, and so does the key."""
+    one, two, key = bank.account("10"), bank.account("999999999999"), new_key()
+
+    with pytest.raises(pymysql.err.MySQLError, match="too large"), root.cursor() as cursor:
+        cursor.execute("CALL transfer(%s, %s, %s, '4', 'ann', '')", (key, one, two))
+
+    assert bank.purse(one)["balance"] == 10
+    assert bank.sql("SELECT 1 FROM money_key WHERE entry_key = %s", key) == []
+    bank.cashier.adjust(new_key(), two, "-999999999999", "ann", "back to nothing")
+
+
+@pytest.mark.parametrize("table", ["live_call", "live_leg", "cdr", "cdr_leg", "entry"])
+def test_whatever_breaks_in_a_settlement_it_is_all_or_nothing(new_bank: Any, table: str) -> None:
+    """Each table that a settlement writes is broken in turn: the call stays live, money and counters as they were."""
+    bank = new_bank()
+    accounts = bank.chain("10", "10")
+    key = bank.opened(accounts)
+    trigger = "DELETE" if table.startswith("live") else "INSERT"
+    bank.sql(f"CREATE TRIGGER broken BEFORE {trigger} ON {table} FOR EACH ROW SIGNAL SQLSTATE '45000'"
+             " SET MESSAGE_TEXT = 'broken: on purpose'")  # fmt: skip
+    before = [bank.purse(account) for account in accounts]
+
+    with pytest.raises(LedgerRefused, match="on purpose"):
+        bank.proxy.settle_call(key, settlement(["0.6", "0.3"]))
+
+    assert before == [bank.purse(account) for account in accounts]
+    assert bank.cashier.audit() == []
+    bank.sql("DROP TRIGGER broken")
+    assert bank.proxy.settle_call(key, settlement(["0.6", "0.3"])).outcome == "settled"
+    assert bank.cashier.audit() == []
+
+
+@pytest.mark.parametrize("table", ["live_call", "live_leg"])
+def test_whatever_breaks_in_an_open_it_is_all_or_nothing(new_bank: Any, table: str) -> None:
+    """No hold without its call, no call without its hold."""
+    bank = new_bank()
+    account, key = bank.account("10"), new_key()
+    bank.sql(f"CREATE TRIGGER broken AFTER INSERT ON {table} FOR EACH ROW SIGNAL SQLSTATE '45000'"
+             " SET MESSAGE_TEXT = 'broken: on purpose'")  # fmt: skip
+
+    with pytest.raises(LedgerRefused, match="on purpose"):
+        bank.proxy.open_call(key, request([account]))
+
+    assert (0, 0) == (bank.purse(account)["held"], bank.purse(account)["calls"])
+    assert bank.cashier.audit() == []
+
+
+def test_an_answer_is_read_to_its_end(bank: Bank) -> None:
+    """Rows first, an error after them: the rows are not true, and the client says so."""
+    bank.sql("CREATE OR REPLACE PROCEDURE late_error() BEGIN SELECT 'ok' AS outcome; CALL refuse('late: after the rows'); END")
+    bank.sql("GRANT EXECUTE ON PROCEDURE late_error TO 'meterline_proxy'@'127.0.0.1'")
+
+    with pytest.raises(LedgerRefused, match="late: after the rows"):
+        bank.proxy._call("late_error")
+    bank.sql("DROP PROCEDURE late_error")
