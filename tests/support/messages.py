@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -98,6 +100,15 @@ def tag_of(body: str) -> str:
     """The tag of a From or To."""
     found = re.search(r";\s*tag=([^;\s>]+)", body)
     return found.group(1) if found else ""
+
+
+def shown(messages: Iterable[Message]) -> list[str]:
+    """Messages for a person who reads a failure."""
+    return [f"--- {_clock(one)} {'sent' if one.sent else 'received'}\n{one.text.strip()}" for one in messages]
+
+
+def _clock(message: Message) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(message.at)) + f"{message.at % 1:.3f}"[1:]
 
 
 def in_sipp_log(path: Path) -> list[Message]:

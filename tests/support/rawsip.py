@@ -7,13 +7,14 @@ import itertools
 import re
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from stack.processes import free_port
-from tests.support.messages import Message
+from tests.support.messages import Message, shown
 
 _branches = itertools.count(1)
 SDP = (
@@ -50,6 +51,21 @@ class RawSip:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def messages(self) -> list[Message]:
+        """All messages of this end so far, in order; as Sipp.messages."""
+        return list(self.seen)
+
+    def received(self, method: str) -> list[Message]:
+        """Requests of this method that came in."""
+        return [one for one in self.messages() if not one.sent and one.is_request and one.method == method]
+
+    def story(self, count: int = 8) -> str:
+        """The last messages of this end, for an error that a person reads."""
+        return "\n".join([f"=== {self.user} {self.host}:{self.port}", *shown(self.messages()[-count:])])
+
+    def close(self) -> None:
         self._socket.close()
 
     # --- texts -------------------------------------------------------------------------------------------------------
@@ -247,6 +263,60 @@ class RawSip:
         )
 
 
+class RawCallee(RawSip):
+    """A carrier in a thread: `script(callee, request)` answers each INVITE, and what else it likes to return True for;
+    any other BYE, CANCEL or OPTIONS gets a 200."""
+
+    def __init__(self, proxy: str, realm: str, port: int, script: Callable[[RawCallee, Message], object]) -> None:
+        super().__init__(proxy, realm, user="callee", port=port)
+        self._script = script
+        self._stop = threading.Event()
+        self.errors: list[Exception] = []
+        self._thread = threading.Thread(target=self._answer, name=f"callee {port}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        super().close()
+
+    def answer(self, request: Message, code: int, reason: str = "OK", *, tag: str = "", body: str = "") -> None:
+        self.send(self.response(request, code, reason, tag=tag, body=body))
+
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something after a while, unless the test is over by then."""
+
+        def wait() -> None:
+            if not self._stop.wait(seconds):
+                action()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def _answer(self) -> None:
+        while not self._stop.is_set():
+            message = self.receive(0.05)
+            if message is None or not message.is_request:
+                continue
+            try:
+                if not self._script(self, message) and message.method in ("BYE", "CANCEL", "OPTIONS"):
+                    self.answer(message, 200)
+            except Exception as error:  # noqa: BLE001 - shown by the test that closes the scene
+                self.errors.append(error)
+
+
+def answers(tag: str = "") -> Callable[[RawCallee, Message], None]:
+    """A script: ring, then answer every INVITE and re-INVITE."""
+
+    def script(callee: RawCallee, request: Message) -> None:
+        if request.method == "INVITE":
+            own = tag or f"tag{request.call_id[:12]}"
+            if not request.to_tag:
+                callee.answer(request, 180, "Ringing", tag=own)
+            callee.answer(request, 200, tag=own, body=SDP)
+
+    return script
+
+
 def new_branch() -> str:
     return f"z9hG4bK{next(_branches)}x{secrets.token_hex(6)}"
 
@@ -254,7 +324,7 @@ def new_branch() -> str:
 def uri_in(body: str) -> str:
     """The URI of a name-addr."""
     found = re.search(r"<([^>]*)>", body)
-    return found.group(1) if found else body.split(";")[0].strip()
+    return found.group(1) if found else body.split(";", maxsplit=1)[0].strip()
 
 
 def _md5(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.messages import Message
+from tests.support.rawsip import RawCallee, RawSip
 from tests.support.sipp import Sipp
-from tests.support.wire import Call, truth
+from tests.support.wire import Call, End, truth
 from tests.support.world import IVR_ADDRESS, NUMBER, Account, Phone, World
 
 SHARED = Path(__file__).parents[1] / "sipp-scenarios" / "shared"
@@ -21,6 +23,8 @@ class Scene:
         self.folder = folder
         self._beside = beside
         self._sipps: list[Sipp] = []
+        self._raw_callers: list[RawSip] = []
+        self._raw_callees: list[RawCallee] = []
 
     def scenario(self, name: str) -> Path:
         own = self._beside / f"{name}.xml"
@@ -33,6 +37,10 @@ class Scene:
             f"carrier{carrier}", self.scenario(scenario), self.folder, port=port, talk_ms=round(talk_s * 1000), **more
         )
         return self._started(sipp)
+
+    def refusing_callee(self, refusal: str, carrier: int = 1) -> Sipp:
+        """A carrier that refuses every call, as with "486 Busy Here"."""
+        return self.callee("callee_refuses", carrier, edits=[("500 Refused", refusal)])
 
     def calls(
         self,
@@ -68,10 +76,24 @@ class Scene:
             scenario, [(caller, card.number, card.pin) for card in cards], **{"host": IVR_ADDRESS, **more}
         )
 
-    def truth(self, *callers: Sipp, **more: Any) -> list[Call]:
+    def raw(self, user: str = "raw", *, host: str = "127.0.0.1") -> RawSip:
+        """A caller who writes his own SIP."""
+        caller = RawSip(self.world.stack.sip_address, self.world.realm, host=host, user=user)
+        self._raw_callers.append(caller)
+        return caller
+
+    def raw_callee(self, script: Callable[[RawCallee, Message], object], carrier: int = 1) -> RawCallee:
+        """A carrier that writes its own SIP."""
+        port = self.world.carrier_ports[carrier - 1]
+        callee = RawCallee(self.world.stack.sip_address, self.world.realm, port, script)
+        self._raw_callees.append(callee)
+        return callee
+
+    def truth(self, *callers: End, **more: Any) -> list[Call]:
         """`wire.truth` of these callers (all by default) and every callee."""
-        mine = callers or [sipp for sipp in self._sipps if sipp.is_caller]
-        return truth(self.world, mine, [sipp for sipp in self._sipps if not sipp.is_caller], **more)
+        mine = callers or [*(sipp for sipp in self._sipps if sipp.is_caller), *self._raw_callers]
+        callees = [*(sipp for sipp in self._sipps if not sipp.is_caller), *self._raw_callees]
+        return truth(self.world, mine, callees, **more)
 
     def _started(self, sipp: Sipp) -> Sipp:
         self._sipps.append(sipp)
@@ -80,11 +102,15 @@ class Scene:
     def end(self) -> None:
         for sipp in self._sipps:
             sipp.stop()
+        for raw in (*self._raw_callers, *self._raw_callees):
+            raw.close()
+        assert [] == [error for callee in self._raw_callees for error in callee.errors]
 
     def story(self) -> str:
         """Both ends' last messages and the proxy's lines about their calls, for a test that failed."""
-        call_ids = {message.call_id for sipp in self._sipps for message in sipp.messages()[-12:] if message.call_id}
-        parts = [sipp.story() for sipp in self._sipps]
+        ends = (*self._sipps, *self._raw_callers, *self._raw_callees)
+        call_ids = {message.call_id for end in ends for message in end.messages()[-12:] if message.call_id}
+        parts = [end.story() for end in ends]
         lines = self.world.log_lines(*sorted(call_ids)) if call_ids else []
         return "\n".join([*parts, "=== proxy", *lines])
 

@@ -6,13 +6,12 @@ import contextlib
 import itertools
 import os
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 from stack.processes import StackError, free_port, program, wait_until
-from tests.support.messages import Message, in_sipp_log
+from tests.support.messages import Message, in_sipp_log, shown
 
 LIMIT_S = 40
 AT_ONCE_PER_SECOND = 2000
@@ -43,6 +42,7 @@ class Sipp:
         transport: str = "u1",
         limit_s: int = LIMIT_S,
         keys: Sequence[tuple[str, str]] = (),
+        edits: Sequence[tuple[str, str]] = (),
         options: Sequence[str] = (),
     ) -> None:
         self.name = f"{next(_numbers):03d}-{name}"
@@ -51,13 +51,14 @@ class Sipp:
         self.host = host
         self.port = port or free_port(host)
         self.calls = calls
+        self._edits = edits
         self.is_caller = bool(remote)
         self._limit_s = limit_s
         self._process: subprocess.Popen[bytes] | None = None
         self._args = [
             program("sipp"),
             *([remote] if remote else []),
-            *("-sf", str(scenario), "-i", host, "-p", str(self.port), "-bind_local", "-nostdin"),
+            *("-sf", str(self._file("xml") if edits else scenario), "-i", host, "-p", str(self.port), "-bind_local", "-nostdin"),
             *("-t", transport, "-timeout", f"{limit_s}s", "-timeout_error", "-max_socket", "1024"),
             *("-trace_msg", "-message_file", str(self._file("messages"))),
             *("-trace_err", "-error_file", str(self._file("errors"))),
@@ -78,6 +79,14 @@ class Sipp:
     def _file(self, ending: str) -> Path:
         return self.folder / f"{self.name}.{ending}"
 
+    def _edited(self) -> str:
+        """The scenario with what SIPp takes from the file alone, such as response codes and timeouts, replaced."""
+        text = self.scenario.read_text(encoding="utf-8")
+        for old, new in self._edits:
+            assert old in text, f"{self.scenario.name} has no {old!r}"
+            text = text.replace(old, new)
+        return text
+
     @property
     def address(self) -> str:
         return f"{self.host}:{self.port}"
@@ -89,6 +98,8 @@ class Sipp:
     def start(self) -> Self:
         """Start it; one that answers is ready when this returns."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._edits:
+            self._file("xml").write_text(self._edited(), encoding="utf-8")
         with self._file("out").open("wb") as out:
             self._process = subprocess.Popen(
                 self._args,
@@ -156,11 +167,7 @@ class Sipp:
 
     def story(self, count: int = 8) -> str:
         """The last messages and complaints of this end, for an error that a person reads."""
-        lines = [f"=== {self.name} {self.address} {self.scenario.name}"]
-        lines += [
-            f"--- {_clock(one)} {'sent' if one.sent else 'received'}\n{one.text.strip()}"
-            for one in self.messages()[-count:]
-        ]
+        lines = [f"=== {self.name} {self.address} {self.scenario.name}", *shown(self.messages()[-count:])]
         for ending in ("errors", "out"):
             with contextlib.suppress(FileNotFoundError):
                 text = self._file(ending).read_text(errors="replace").strip()
@@ -179,10 +186,6 @@ def _is(message: Message, method: str, code: int) -> bool:
     if code:
         return message.code == code and (not method or message.method == method)
     return message.is_request and message.method == method if method else True
-
-
-def _clock(message: Message) -> str:
-    return time.strftime("%H:%M:%S", time.gmtime(message.at)) + f"{message.at % 1:.3f}"[1:]
 
 
 def _is_bound(host: str, port: int) -> bool:

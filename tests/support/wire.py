@@ -6,19 +6,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
+from typing import Protocol
 
 from billing.ledger_types import Cdr
 from billing.pricelist import rate_from_json
 from billing.rating import PricedCall
 from stack.processes import StackError, wait_until
 from tests.support.messages import Message
-from tests.support.sipp import Sipp
 from tests.support.world import World
 
 WITHOUT_CDR = ("bad_credentials", "unknown_caller", "merged")
 """Refused before anybody knew whose call it was: a counter and a log line, no CDR."""
 CODES_WITHOUT_CDR = (400, 407, 481, 482, 483)
 TOLERANCE_S = 1.0
+
+
+class End(Protocol):
+    """One end of calls: a SIPp process or a raw one."""
+
+    def messages(self) -> list[Message]: ...
 
 
 @dataclass(frozen=True)
@@ -69,14 +75,14 @@ class Call:
         return _has_bye(self.caller, sent=False) and _has_bye(self.callee, sent=False)
 
 
-def truth(world: World, callers: Sequence[Sipp], callees: Sequence[Sipp] = (), *, reachable: bool = True) -> list[Call]:
+def truth(world: World, callers: Sequence[End], callees: Sequence[End] = (), *, reachable: bool = True) -> list[Call]:
     """Join both ends to the CDRs and check what must hold for every call there is; the calls, as first sent.
 
     Each answered leg has exactly one CDR, whose seconds are those on the wire at both ends; charge, rating engine
     and ledger entries agree; a call that was not answered costs nothing. `reachable`: a callee answered by SIPp.
     """
-    heard = _by_call_id(message for sipp in callers for message in sipp.messages())
-    answering = _by_call_id(message for sipp in callees for message in sipp.messages())
+    heard = _by_call_id(message for end in callers for message in end.messages())
+    answering = _by_call_id(message for end in callees for message in end.messages())
     calls = [_as_seen(call_id, messages, answering.get(call_id, [])) for call_id, messages in heard.items()]
     wanted = [call.call_id for call in calls if leaves_a_cdr(call)]
     try:

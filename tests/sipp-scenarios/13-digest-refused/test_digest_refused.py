@@ -14,7 +14,7 @@ def test_digest_refused(scene, world):
     """Nobody learns from a refusal whether the user exists, the password was wrong, or he is locked."""
     customer = world.customer("1")
     phone = world.phone(customer)
-    wrong = replace(phone, password="guess")  # noqa: S106 - a wrong one
+    wrong = replace(phone, password="guess")
     unknown = replace(phone, username="nobody")
     callee = scene.callee()
     # 1. A stranger; three guesses at the owner's password; then the right one, from the guesser's address.
