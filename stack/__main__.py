@@ -21,7 +21,7 @@ TROUBLE = (" ERROR: ", " CRITICAL: ", " ALERT: ", " BUG: ")
 def main() -> int:
     options = parse(sys.argv[1:])
     try:
-        return up(options.host, options.port) if options.command == "up" else down()
+        return up(options.folder, options.host, options.port) if options.command == "up" else down(options.folder)
     except MeterlineError as error:
         print(error, file=sys.stderr)
         return 1
@@ -31,18 +31,20 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("up", help="run MariaDB, Kamailio and the drain until Ctrl-C or `down`")
+    starting.add_argument("--folder", type=Path, default=RUN / "up", help="where its files are (default: run/up)")
     starting.add_argument("--host", default="127.0.0.1", help="address that SIP listens on (default %(default)s)")
     starting.add_argument("--port", type=int, help=f"SIP port (default: {SIP_PORT}, or a free one)")
-    commands.add_parser("down", help="stop the stack and all that a killed run left behind")
+    ending = commands.add_parser("down", help="stop the stack and all that a killed run left behind")
+    ending.add_argument("--folder", type=Path, default=RUN, help="what runs under this folder (default: run)")
     return parser.parse_args(words)
 
 
-def up(host: str, port: int | None) -> int:
+def up(folder: Path, host: str, port: int | None) -> int:
     """Run until SIGINT or SIGTERM; what happens is printed a line at a time."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    stack = Stack(RUN / "up", host=host, sip_port=port or usual_port(host))
+    stack = Stack(folder, host=host, sip_port=port or usual_port(host))
     say("starting MariaDB, the drain and Kamailio")
     with stack:
         if not stop.is_set():
@@ -57,9 +59,9 @@ def up(host: str, port: int | None) -> int:
     return 0
 
 
-def down() -> int:
+def down(folder: Path) -> int:
     """End the running stack, which stops its own parts, then what has lost its parent."""
-    for name in stop_left_behind(RUN, first="stack"):
+    for name in stop_left_behind(folder, first="stack"):
         say(f"{name} stopped")
     return 0
 

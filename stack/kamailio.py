@@ -5,6 +5,7 @@ import secrets
 import socket
 import sqlite3
 import sysconfig
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -62,8 +63,6 @@ class PrivateKamailio:
         settings = settings_module.load(self.settings_path)
         self.folder.mkdir(parents=True, exist_ok=True)
         make_state(settings.node.state_dir)
-        # Of the two ways to reach it UDP is the quicker to be asked; without one the processes must do.
-        asked = next((each.split(":", 1)[1] for each in settings.sip.listen if each.startswith("udp:")), None)
         self._child = Child(
             self.name,
             command(settings, self.folder),
@@ -73,7 +72,9 @@ class PrivateKamailio:
         )
         self._child.start()
         try:
-            self._child.wait_ready(lambda: answers_options(asked) if asked else self.rpc_socket.exists(), START_LIMIT_S)
+            # Each socket is asked: TCP's process is forked last, and a SIGTERM before that would not reach it.
+            for address in settings.sip.listen:
+                self._child.wait_ready(partial(_answers, address), START_LIMIT_S)
         except StackError:
             self._child.kill9()
             raise
@@ -167,27 +168,33 @@ def make_state(state_dir: Path) -> None:
     draft.replace(store)
 
 
-def answers_options(address: str, limit_s: float = 0.3) -> bool:
-    """Whether anything at HOST:PORT answers an OPTIONS over UDP, with whatever code (RFC 3261, 11)."""
+def _answers(listen: str) -> bool:
+    transport, address = listen.split(":", 1)
+    return transport == "tls" or answers_options(address, transport)
+
+
+def answers_options(address: str, transport: str = "udp", limit_s: float = 0.3) -> bool:
+    """Whether anything at HOST:PORT answers an OPTIONS over `udp` or `tcp`, with whatever code (RFC 3261, 11)."""
     host, port = address.rsplit(":", 1)
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+    kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(family, kind) as probe:
         probe.settimeout(limit_s)
         try:
             probe.connect((host.strip("[]"), int(port)))
             own_host, own_port = probe.getsockname()[:2]
             own = f"[{own_host}]:{own_port}" if family is socket.AF_INET6 else f"{own_host}:{own_port}"
-            probe.send(_options(address, own).encode())
+            probe.sendall(_options(address, own, transport.upper()).encode())
             return probe.recv(65_535).startswith(b"SIP/2.0 ")
         except OSError:
             return False
 
 
-def _options(address: str, own: str) -> str:
+def _options(address: str, own: str, transport: str) -> str:
     mark = secrets.token_hex(8)
     lines = (
-        f"OPTIONS sip:{address} SIP/2.0",
-        f"Via: SIP/2.0/UDP {own};branch=z9hG4bK{mark};rport",
+        f"OPTIONS sip:{address};transport={transport.lower()} SIP/2.0",
+        f"Via: SIP/2.0/{transport} {own};branch=z9hG4bK{mark};rport",
         "Max-Forwards: 70",
         f"From: <sip:stack@{own}>;tag={mark}",
         f"To: <sip:{address}>",

@@ -156,6 +156,7 @@ class PrivateMariaDB:
             f"--user={self._server_user}",
             f"--datadir={self.data}",
             f"--socket={self.socket}",
+            f"--pid-file={self.data / 'mariadbd'}",
             "--bind-address=127.0.0.1",
             f"--port={self.port}",
             "--skip-name-resolve",

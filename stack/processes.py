@@ -200,19 +200,18 @@ def stop_left_behind(folder: Path, first: str) -> list[str]:
 
 
 def _stop_all(files: list[Path]) -> list[str]:
-    found = [(file.stem, pid, started_at(pid)) for file in files if (pid := pid_in(file)) is not None]
+    found = [(file, pid, started_at(pid)) for file in files if (pid := pid_in(file)) is not None]
     for _, pid, _ in found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    for name, pid, start in found:
+    for file, pid, start in found:
         with contextlib.suppress(StackError):
-            wait_until(partial(_is_gone, pid, start), LEFT_BEHIND_LIMIT_S, name)
+            wait_until(partial(_is_gone, pid, start), LEFT_BEHIND_LIMIT_S, file.stem)
         for kill in (os.kill, os.killpg):  # it may be the leader of a group that outlives it
             with contextlib.suppress(ProcessLookupError):
                 kill(pid, signal.SIGKILL)
-    for file in files:
         file.unlink(missing_ok=True)
-    return [name for name, _, _ in found]
+    return [file.stem for file, _, _ in found]
 
 
 def _is_gone(pid: int, start: str | None) -> bool:
