@@ -1,0 +1,78 @@
+"""The callbacks: none raises, none answers None, and a failed request gets an answer."""
+
+import json
+
+import pytest
+
+from kemi import log, meterline
+from kemi.meterline import Meterline, callback
+
+REQUEST_ROUTES = ["ksr_request_route", "ksr_authorize", "ksr_announce"]
+
+
+def raising(name):
+    def route():
+        raise RuntimeError("slip")
+
+    route.__name__ = name
+    return callback(route)
+
+
+def test_every_callback_of_kamailio_is_wrapped():
+    """What Kamailio calls by name goes through the wrapper."""
+    routes = [name for name in vars(Meterline) if name.startswith("ksr_")]
+    assert 9 == len(routes)
+    assert all(hasattr(getattr(Meterline, name), "__wrapped__") for name in routes)
+
+
+def test_callback_answers_a_number():
+    """None would kill the worker's next request."""
+    assert 1 == callback(lambda: None)()
+    assert 1 == Meterline().child_init(1)
+
+
+@pytest.mark.parametrize("name", REQUEST_ROUTES)
+def test_failed_request_is_answered(world, name):
+    """An exception in a route of requests is logged in full and answered 500."""
+    assert 1 == raising(name)()
+    assert [500] == world.replied
+    assert "RuntimeError" in json.loads(world.logged[0].removeprefix("meterline "))["trace"]
+
+
+@pytest.mark.parametrize("name", ["ksr_reply_route", "ksr_branch", "ksr_failure", "ksr_dialog_event", "ksr_keeper"])
+def test_failure_elsewhere_is_only_logged(world, name):
+    """There is no request to answer in these."""
+    assert 1 == raising(name)()
+    assert ([], 1) == (world.replied, len(world.logged))
+
+
+def test_failed_ack_is_not_answered(world):
+    """Nobody answers an ACK."""
+    world.request("ACK")
+    raising("ksr_request_route")()
+    assert [] == world.replied
+
+
+def test_answer_that_fails_too_is_logged(world, monkeypatch):
+    """When even the 500 cannot be sent, both are in the log and nothing is raised."""
+
+    def fail(code, reason):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(meterline.ksr, "reply", fail)
+    assert 1 == raising("ksr_request_route")()
+    assert 2 == len(world.logged)
+
+
+def test_log_line_cannot_be_forged(world):
+    """Whatever a caller sends, an event is one line of ASCII."""
+    log.event("refused", source='x"\nmeterline {"event": "forged"}\r\u2028ü')
+    (line,) = world.logged
+    assert line.isascii()
+    assert 1 == line.count("\n")
+
+
+def test_empty_fields_are_left_out(world):
+    """A line says what there is to say, zero included."""
+    log.event("call_ended", account="", code=0, detail=None)
+    assert 'meterline {"event": "call_ended", "code": 0}\n' == world.logged[0]
