@@ -95,15 +95,13 @@ def test_foreign_request_uri(world, account, caller, callee, gateway, uri):
     phone = world.phone(account)
     caller.user = phone.username
     dialled = uri.format(number=NUMBER, gateway=f"{gateway.host}:{gateway.port}")
-    answer = caller.invite(caller.new_dialog(NUMBER), uri=dialled, password=phone.password)
+    dialog = caller.new_dialog(NUMBER)
+    answer = caller.invite(dialog, uri=dialled, password=phone.password)
     callee.caught_up()
     for invite in callee.heard("INVITE"):
         assert f"sip:{NUMBER}@127.0.0.1:{callee.port};transport=udp" == invite.uri
     if answer.code == 200:
-        answered = caller.new_dialog(NUMBER)
-        answered.call_id, answered.local, answered.cseq = answer.call_id, answer.header("from"), 2
-        caller.establish(answered, answer)
-        assert 200 == caller.hang_up(answered).code
+        assert 200 == caller.hang_up(dialog).code
     books_are_right(world)
 
 
@@ -116,7 +114,7 @@ def test_cseq_near_its_end(attacker, cseq):
 
 @pytest.mark.parametrize(
     "header",
-    ["X-Note: hi\rX-Meterline-Card: 8800000001", "Subject: a\r b", "X-Meterline-Card\r: 1", "X: \r\rRoute: <sip:a@b>"],
+    ["X-Note: hi\rX-Meterline-Card: 8800000001", "Subject: a\r b", "X: \r\rRoute: <sip:a@b>"],
 )
 def test_bare_cr(attacker, header):
     """A bare CR hides header names from whoever removes or counts headers: 400."""
