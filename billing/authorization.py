@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from billing.errors import DestinationBarred, NoRate, Refused
+from billing.errors import DestinationBarred, InvalidTariff, NoRate, Refused
 from billing.ledger_types import OpenLeg, OpenRequest
 from billing.pricelist import rate_to_json
 from billing.rating import PricedCall
@@ -82,7 +82,7 @@ def price_legs(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap
         try:
             rate = rates.find(leg.tariff_id, leg.tariff_version, digits, at)
             priced.append(PricedLeg(leg, PricedCall(rate, at, cap_s)))
-        except NoRate as error:
+        except (NoRate, InvalidTariff) as error:
             raise Refused("destination_unknown", _where(leg, error), leg.leg) from error
         except DestinationBarred as error:
             raise Refused("destination_barred", _where(leg, error), leg.leg) from error
@@ -130,8 +130,10 @@ def authorize(
     at = caller.now.replace(microsecond=0)
     found = quote(caller, rates, digits, at, calls.longest_call_s)
     steps = ladder(found, calls.grant_s, calls.shorter_grants_s)
-    if not steps:  # only an expiry or a longest call of nothing gets here: the account can use no second of it
-        raise refusal_of(caller, found) or Refused("account_expired", f"no second left for {digits}", CALLER_LEG)
+    if not steps:  # an account in its last second, or a price whose first increment is over its own limit
+        shortest = min(found.legs, key=lambda priced: _limit_s(priced, at, calls.longest_call_s))
+        none_left = refused("account_expired", shortest.leg.leg, f"no second left for {digits}")
+        raise refusal_of(caller, found) or none_left
     answer = ledger.open_call(attempt.call_key, _request(found, steps, caller, attempt, calls))
     if answer.outcome != OPENED:
         failed = answer.failed_leg or CALLER_LEG

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log = logging.getLogger("meterline.directory")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -55,6 +59,18 @@ class Directory:
         pairs = [(ipaddress.ip_network(text), trunk) for trunk in self.trunks for text in trunk.networks]
         return tuple(sorted(pairs, key=lambda pair: pair[0].prefixlen, reverse=True))
 
+    def carrier_at(self, address: str) -> Carrier | None:
+        """The carrier whose host is this source address. One known by name is not found: names are not asked for."""
+        return self._carriers_by_address.get(ipaddress.ip_address(address.strip("[]")))
+
+    @cached_property
+    def _carriers_by_address(self) -> dict[ipaddress.IPv4Address | ipaddress.IPv6Address, Carrier]:
+        found = {}
+        for carrier in self.carriers:
+            with suppress(ValueError):
+                found[ipaddress.ip_address(carrier.host.strip("[]"))] = carrier
+        return found
+
     def trunk_at(self, address: str) -> Trunk | None:
         """The trunk with the narrowest network that holds this source address (text, v4 or v6), or None."""
         source = ipaddress.ip_address(address.strip("[]"))
@@ -76,10 +92,12 @@ class Directory:
     def from_json(text: str) -> Directory:
         """The reverse of `to_json`. Raises ValueError or TypeError for anything else."""
         content = json.loads(text)
-        return Directory(
+        directory = Directory(
             trunks=tuple(Trunk(**{**trunk, "networks": tuple(trunk["networks"])}) for trunk in content["trunks"]),
             carriers=tuple(Carrier(**carrier) for carrier in content["carriers"]),
         )
+        directory._networks  # noqa: B018 - a network that cannot be read must show here, not at a call
+        return directory
 
 
 def publish(directory: Directory, path: Path) -> bool:
@@ -88,7 +106,10 @@ def publish(directory: Directory, path: Path) -> bool:
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
     draft = path.with_suffix(f".{os.getpid()}.new")
-    draft.write_text(text, encoding="utf-8")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
     return True
 
@@ -103,13 +124,14 @@ class DirectoryFile:
         self._directory = Directory()
 
     def current(self) -> Directory:
-        """The directory as the file has it now; one stat when nothing changed."""
+        """The directory as the file has it now; one stat when nothing changed. A damaged file changes nothing."""
         try:
             status = self._path.stat()
-        except FileNotFoundError:
-            return self._directory
-        stamp = (status.st_mtime_ns, status.st_ino)
-        if stamp != self._stamp:
-            self._directory = Directory.from_json(self._path.read_text(encoding="utf-8"))
-            self._stamp = stamp
+            stamp = (status.st_mtime_ns, status.st_ino)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._directory = Directory.from_json(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            if not isinstance(error, FileNotFoundError):
+                log.error("directory %s: %s; the last good one serves on", self._path, error)  # noqa: TRY400 - one line
         return self._directory

@@ -14,20 +14,22 @@ import signal
 import sys
 import threading
 import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from billing import settings as settings_module
 from billing import settlement
 from billing.directory import Carrier, Directory, Trunk, publish
-from billing.errors import LedgerError, LedgerUnavailable, MeterlineError
-from billing.journal import JournalReader
+from billing.errors import LedgerBusy, LedgerUnavailable, MeterlineError
+from billing.journal import JournalReader, JournalWriter
 from billing.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing.journal import Entry
+    from billing.ledger_types import TrunkRow
     from billing.settings import Settings
 
 BATCH_MAX = 500
@@ -37,34 +39,41 @@ log = logging.getLogger("meterline.drain")
 
 
 class _Every:
-    """Runs something at most once in `seconds`."""
+    """Runs something at most once in `seconds`. What goes wrong in it is logged and keeps nothing else from running."""
 
-    def __init__(self, seconds: float, action: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, action: Callable[[], object]) -> None:
         self._seconds = seconds
         self._action = action
         self._next = 0.0
 
     def run_if_due(self) -> None:
+        """Raises LedgerUnavailable alone."""
         now = time.monotonic()
-        if now >= self._next:
-            self._next = now + self._seconds
+        if now < self._next:
+            return
+        self._next = now + self._seconds
+        try:
             self._action()
+        except LedgerUnavailable:
+            raise
+        except Exception:
+            log.exception("periodic work failed; it is tried again")
 
 
 class Drain:
     """One journal, one ledger. `run` until `stop` is set."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        """Reads nothing yet."""
+        """Raises JournalBusy while another drain has this journal."""
         state = Path(settings.node.state_dir)
         self._settings = settings
         self._ledger = ledger
         self._reader = JournalReader(state / "journal")
+        self._writer = JournalWriter(state / "journal")
         self._refused = state / "journal" / "refused.log"
         self._directory = state / "directory.json"
-        self._damaged = 0
         self._started_s = time.monotonic()
-        self._disk_work = (_Every(0.5, self._reader.sync), _Every(30.0, self._tidy))
+        self._disk_work = (_Every(0.5, self._reader.sync), _Every(30.0, self._reader.tidy))
         self._ledger_work = (
             _Every(1.0, self._beat),
             _Every(1.0, self._publish_directory),
@@ -74,52 +83,63 @@ class Drain:
 
     def run(self) -> None:
         """Until `stop`: facts first, then the periodic work. A database that is away is waited for, without end."""
-        idle_s = self._settings.drain.interval_ms / 1000
         while not self.stop.is_set():
-            try:
-                applied = self.drain_once()
-                for work in self._disk_work if applied == BATCH_MAX else (*self._disk_work, *self._ledger_work):
-                    work.run_if_due()  # nothing is reaped while facts of our own calls may still be waiting
-                pause_s = 0.0 if applied else idle_s
-            except (LedgerUnavailable, settlement.NotSettled) as error:
-                log.warning("ledger unavailable: %s; %d bytes wait in the journal", error, self._reader.depth())
-                for work in self._disk_work:
-                    work.run_if_due()
-                pause_s = RETRY_S
-            self.stop.wait(pause_s)
+            self.stop.wait(self._turn())
+
+    def _turn(self) -> float:
+        """One look at everything; how long to wait until the next, in seconds."""
+        try:
+            applied = self.drain_once()
+            self._run(self._disk_work)
+            if applied < BATCH_MAX:  # nothing is reaped while facts of our own calls may still be waiting
+                self._run(self._ledger_work)
+        except LedgerUnavailable as error:
+            log.warning("ledger unavailable: %s; %d bytes wait in the journal", error, self._reader.depth())
+            self._run(self._disk_work)
+            return RETRY_S
+        except OSError:
+            log.exception("the journal's disk failed; trying again")
+            return RETRY_S
+        return 0.0 if applied else self._settings.drain.interval_ms / 1000
+
+    @staticmethod
+    def _run(works: tuple[_Every, ...]) -> None:
+        for work in works:
+            work.run_if_due()
 
     def drain_once(self) -> int:
         """Apply what is in the journal now; how many facts. Raises LedgerUnavailable with the rest still to do."""
         entries = self._reader.entries(BATCH_MAX)
         for entry in entries:
             self._apply(entry)
-        for damaged in self._reader.damaged[self._damaged :]:
+        for damaged in self._reader.take_damaged():
             log.error("journal line set aside: %s at %d: %s", damaged.segment, damaged.offset, damaged.reason)
-        self._damaged = len(self._reader.damaged)
         return len(entries)
 
     def _apply(self, entry: Entry) -> None:
-        """A fact that the ledger refuses for good must not hold up the others, and must not vanish: it is set aside."""
+        """A fact that the ledger refuses for good must not hold up the others, and must not vanish: it is set aside.
+
+        One whose account is busy goes to the journal's end and is tried again after the others.
+        """
         try:
             settlement.apply(self._ledger, entry.fact)
-        except (LedgerUnavailable, settlement.NotSettled):
+        except (LedgerBusy, settlement.NotSettled) as error:
+            log.warning("call %s waits: %s", entry.fact.get("call_key"), error)
+            self._writer.append(entry.fact)
+        except LedgerUnavailable:
             raise
-        except (MeterlineError, LookupError, TypeError, ValueError) as error:
-            log.error("fact refused, set aside in %s: %s: %r", self._refused, error, entry.fact)  # noqa: TRY400 - one line
+        except Exception as error:
+            log.exception("fact refused, set aside in %s: %r", self._refused, entry.fact)
             with self._refused.open("a", encoding="ascii") as file:
-                file.write(json.dumps({"error": str(error), "fact": entry.fact}) + "\n")
+                file.write(json.dumps({"error": repr(error), "fact": entry.fact}) + "\n")
         self._reader.done(entry)
 
     def _beat(self) -> None:
         self._ledger.heartbeat(self._settings.node.name, int((time.monotonic() - self._started_s) * 1000))
 
-    def _tidy(self) -> None:
-        self._reader.set_torn_aside()
-        self._reader.forget_settled()
-
     def _publish_directory(self) -> None:
         trunks = tuple(
-            Trunk(trunk.trunk_id, trunk.name, trunk.kind, trunk.user_id, trunk.networks)
+            Trunk(trunk.trunk_id, trunk.name, trunk.kind, trunk.user_id, self._good_networks(trunk))
             for trunk in self._ledger.trunks()
         )
         carriers = tuple(
@@ -128,6 +148,17 @@ class Drain:
         )
         if publish(Directory(trunks, carriers), self._directory):
             log.info("directory: %d trunks, %d carriers", len(trunks), len(carriers))
+
+    @staticmethod
+    def _good_networks(trunk: TrunkRow) -> tuple[str, ...]:
+        """One mistyped address must not keep the other trunks out; host bits are read as the network they are in."""
+        good = []
+        for text in trunk.networks:
+            try:
+                good.append(str(ip_network(text, strict=False)))
+            except ValueError:
+                log.error("trunk %s: %r is no network; it is passed over", trunk.name, text)  # noqa: TRY400 - one line
+        return tuple(good)
 
     def _reap(self) -> None:
         for call_key in self._ledger.reap_calls(None, REAP_MAX):
@@ -139,9 +170,12 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         settings = settings_module.load()
-        drain = Drain(settings, Ledger.for_proxy(settings.database))
-    except LedgerError:
-        raise
+        ledger = Ledger.for_proxy(settings.database)
+        drain = Drain(settings, ledger)
+        try:
+            ledger.check_settings()
+        except LedgerUnavailable as error:
+            log.warning("ledger unavailable at start: %s", error)
     except MeterlineError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -55,6 +55,10 @@ class LedgerUnavailable(LedgerError):
     token = "billing_unavailable"
 
 
+class LedgerBusy(LedgerUnavailable):
+    """The database is there but undid the call every time (a hot account, a deadlock). Nothing was done."""
+
+
 class LedgerRefused(LedgerError):
     """A routine refused; `token` says why and `message` names the thing."""
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 OPENING = "opening"
 ANSWERED = "answered"
+WATCH = "watch"
 ENDED = "ended"
 FAILED = "failed"
 UNOPENED = "unopened"
@@ -21,9 +22,39 @@ def opening(call_key: str, account_id: int) -> Fact:
     return {"kind": OPENING, "call_key": call_key, "account": account_id, "at": str(Moment.now())}
 
 
-def answered(call_key: str, at: Moment, sip_to_tag: str, carrier_id: int | None) -> Fact:
-    """The callee answered at `at`."""
-    return {"kind": ANSWERED, "call_key": call_key, "at": str(at), "to_tag": sip_to_tag, "carrier": carrier_id}
+def answered(
+    call_key: str,
+    at: Moment,
+    carrier_id: int | None,
+    grant_s: int,
+    sip_call_id: str,
+    sip_from_tag: str,
+    sip_to_tag: str,
+) -> Fact:
+    """The callee answered at `at`; the call is funded for `grant_s` from then on."""
+    return {
+        "kind": ANSWERED,
+        "call_key": call_key,
+        "at": str(at),
+        "carrier": carrier_id,
+        "grant_s": grant_s,
+        "call_id": sip_call_id[:255],
+        "from_tag": sip_from_tag[:128],
+        "to_tag": sip_to_tag[:128],
+    }
+
+
+def watch(call_key: str, deadline_in_ms: int, sip_call_id: str, sip_from_tag: str, sip_to_tag: str) -> Fact:
+    """For the cutter alone: a call that it may not know, because it was answered before the proxy was restarted."""
+    return {
+        "kind": WATCH,
+        "call_key": call_key,
+        "at": str(Moment.now()),
+        "deadline_in_ms": deadline_in_ms,
+        "call_id": sip_call_id,
+        "from_tag": sip_from_tag,
+        "to_tag": sip_to_tag,
+    }
 
 
 def ended(call_key: str, talked_ms: int, end_reason: str, carrier_id: int | None, detail: str = "") -> Fact:

@@ -1,17 +1,18 @@
 """The node's journal: facts about calls, written before anything else happens to them, read by the drain.
 
-One line a fact: eight hex digits of CRC-32, a blank, compact JSON, a newline. Lines are appended with one `write`
-each to a file opened O_APPEND, so that any number of processes may write at once without a lock and every line
-stays whole (POSIX write(2), local file systems). What was written survives the death of every process; the
-drain syncs it to disk at least once a second.
+One line a fact: eight hex digits of CRC-32, a blank, compact JSON. A newline stands before and behind it, so that a
+line torn by a crash or a full disk never swallows the next one. Lines are appended with one `write` each to a file
+opened O_APPEND, so that any number of processes may write at once without a lock (POSIX write(2), local file systems).
+What was written survives the death of every process; the drain syncs it to disk at least once a second.
 
-Segments are named by the wall clock's minute. Nothing depends on that clock: the drain reads every segment that is
-there and forgets one only when it is settled and no longer written to.
+Segments are named by the wall clock's minute. Nothing depends on that clock: readers read every segment that is there,
+and one is removed only when it is settled and old.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import time
@@ -20,12 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from billing.errors import MeterlineError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEGMENT_PREFIX = "facts-"
 SEGMENT_SUFFIX = ".journal"
 SEGMENT_SPAN_S = 60
+SETTLED_AGE_S = 3 * SEGMENT_SPAN_S
+"""A segment that nobody wrote to for so long is not written to any more, unless a writer slept: see `append`."""
+
 LINE_BYTES_MAX = 16_384
 
 Fact = dict[str, Any]
@@ -36,25 +42,35 @@ class JournalUnwritable(OSError):
     """The journal cannot take a fact (disk full, folder gone). New calls are refused; nothing is lost silently."""
 
 
+class JournalBusy(MeterlineError):
+    """Another drain reads this journal."""
+
+
 def encode(fact: Fact) -> bytes:
-    """One journal line for a fact, checksum and newline included. Raises ValueError when it is too long."""
+    """The journal line of a fact with its checksum, without newlines. Raises ValueError when it is too long."""
     body = json.dumps(fact, ensure_ascii=True, separators=(",", ":")).encode("ascii")
-    line = b"%08x %s\n" % (zlib.crc32(body), body)
+    line = b"%08x %s" % (zlib.crc32(body), body)
     if len(line) > LINE_BYTES_MAX:
         raise ValueError(f"journal line of {len(line)} bytes for call {fact.get('call_key')!r}")
     return line
 
 
 def decode(line: bytes) -> Fact:
-    """The fact of one line without its newline. Raises ValueError for a torn or altered line."""
-    if len(line) < 10 or line[8:9] != b" ":
-        raise ValueError("no checksum")
-    if int(line[:8], 16) != zlib.crc32(line[9:]):
+    """The fact of one line. Raises ValueError for a torn or altered line."""
+    if line[:9] != b"%08x " % zlib.crc32(line[9:]):
         raise ValueError("checksum does not match")
     fact = json.loads(line[9:])
     if not isinstance(fact, dict) or not isinstance(fact.get("kind"), str):
         raise ValueError("not a fact")  # noqa: TRY004 - every damage is one kind of error
     return fact
+
+
+def segments_of(folder: Path) -> list[Path]:
+    """The segments that are there, oldest name first."""
+    return sorted(folder.glob(f"{SEGMENT_PREFIX}*{SEGMENT_SUFFIX}"))
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 class JournalWriter:
@@ -68,18 +84,24 @@ class JournalWriter:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def append(self, fact: Fact) -> None:
-        """Write one fact. Raises JournalUnwritable; a half-written line is closed off: the next one stays whole."""
-        line = encode(fact)
+        """Write one fact. Raises JournalUnwritable, or ValueError for a fact that is too long for a line."""
+        self.append_bytes(b"\n" + encode(fact) + b"\n")
+
+    def append_bytes(self, lines: bytes) -> None:
+        """Write whole lines as they are. Raises JournalUnwritable."""
         try:
-            written = os.write(self._segment(), line)
-            if written == len(line):
-                return
-            os.write(self._segment(), b"\n")
-            reason = "no room for a whole line"
+            file = self._segment()
+            written = os.write(file, lines)
+            removed = os.fstat(file).st_nlink == 0
         except OSError as error:
-            reason = str(error.strerror)
-        self.close()
-        raise JournalUnwritable(errno.ENOSPC, f"journal {self._folder}: {reason}")
+            self.close()
+            raise JournalUnwritable(error.errno, f"journal {self._folder}: {error.strerror}") from error
+        if written != len(lines):
+            self.close()
+            raise JournalUnwritable(errno.ENOSPC, f"journal {self._folder}: no room for a whole line")
+        if removed:  # this process slept, and the segment was settled and removed under it: write it again
+            self.close()
+            self.append_bytes(lines)
 
     def _segment(self) -> int:
         minute = int(time.time()) // SEGMENT_SPAN_S
@@ -91,17 +113,55 @@ class JournalWriter:
         return self._file
 
     def close(self) -> None:
-        """Close the segment; the next append opens one again. Call it in a forked child before first use."""
+        """Close the segment; the next append opens one again."""
         if self._file >= 0:
             os.close(self._file)
         self._file = -1
 
 
-@dataclass
-class _Segment:
-    path: Path
-    offset: int = 0
-    unsynced: bool = False
+# --- reading along ----------------------------------------------------------------------------------------------------
+
+
+class JournalTail:
+    """Reads along without a trace: every fact once, in the order written. For whoever must know what just happened."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begins with everything that is still there."""
+        self._folder = folder
+        self._offsets: dict[Path, int] = {}
+
+    def facts(self) -> list[Fact]:
+        """What was written since the last call. Damaged lines are the drain's to report."""
+        found: list[Fact] = []
+        paths = segments_of(self._folder)
+        for gone in self._offsets.keys() - set(paths):
+            del self._offsets[gone]
+        for path in paths:
+            found += self._read(path)
+        return found
+
+    def _read(self, path: Path) -> list[Fact]:
+        offset = self._offsets.get(path, 0)
+        try:
+            if path.stat().st_size <= offset:
+                return []
+            with path.open("rb") as file:
+                file.seek(offset)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offsets[path] = offset + len(whole)
+        found = []
+        for line in whole.split(b"\n"):
+            try:
+                found += [decode(line)] if line else []
+            except ValueError:
+                continue
+        return found
+
+
+# --- draining ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -123,105 +183,154 @@ class Entry:
     end: int
 
 
+class _Segment:
+    """A segment and how far it is settled, kept beside it in a file of fixed size: overwriting needs no room."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._position = os.open(path.with_suffix(".done"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.offset = self._stored()
+
+    @property
+    def minute(self) -> int:
+        return int(self.path.name[len(SEGMENT_PREFIX) : -len(SEGMENT_SUFFIX)])
+
+    def advance(self, offset: int) -> None:
+        self.offset = offset
+        os.pwrite(self._position, b"%020d\n" % offset, 0)
+
+    def remove(self) -> None:
+        self.path.unlink()
+        self.path.with_suffix(".done").unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._position)
+
+    def _stored(self) -> int:
+        """Anything but the end of a line is no position: then everything is read again, which does no harm."""
+        text = os.pread(self._position, 21, 0)
+        if len(text) != 21 or not text[:20].isdigit():
+            return 0
+        offset = int(text)
+        with self.path.open("rb") as file:
+            file.seek(max(0, offset - 1))
+            return offset if offset and file.read(1) == b"\n" else 0
+
+
 class JournalReader:
     """Reads facts in the order written and remembers, durably, how far they are settled. One reader a journal."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` as for the writer. A position file beside each segment keeps what was done across restarts."""
-        self._folder = folder
+        """Raises JournalBusy while another one is alive."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._lock = os.open(folder / "drain.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise JournalBusy(f"journal {folder} is drained by another process") from error
         self._segments: dict[Path, _Segment] = {}
-        self.damaged: list[Damaged] = []
+        self._reported: set[tuple[Path, int]] = set()
+        self._damaged: list[Damaged] = []
+
+    def close(self) -> None:
+        """Let another reader in."""
+        for segment in self._segments.values():
+            segment.close()
+        os.close(self._lock)
 
     def entries(self, limit: int = 1000) -> list[Entry]:
         """Up to `limit` facts that are not done yet, in order. Calling it again gives the same ones until done."""
         found: list[Entry] = []
-        for segment in self._known_segments():
-            found += self._read(segment, limit - len(found))
-            if len(found) >= limit:
-                break
+        for segment in self._known():
+            if len(found) < limit:
+                found += self._read(segment, limit - len(found))
         return found
 
     def done(self, entry: Entry) -> None:
         """Everything up to and including this entry is in the ledger; remembered across restarts."""
-        segment = self._segments[entry.segment]
-        segment.offset = entry.end
-        self._position_path(entry.segment).write_text(str(entry.end), encoding="ascii")
+        self._segments[entry.segment].advance(entry.end)
+
+    def take_damaged(self) -> list[Damaged]:
+        """The lines set aside since the last call; each is in damaged.log already."""
+        taken, self._damaged = self._damaged, []
+        return taken
 
     def depth(self) -> int:
         """Bytes written and not yet done."""
-        return sum(max(0, s.path.stat().st_size - s.offset) for s in self._known_segments())
+        return sum(max(0, segment.path.stat().st_size - segment.offset) for segment in self._known())
 
     def sync(self) -> None:
-        """Force what is written to the disk (fdatasync of the segments that may still grow)."""
-        for segment in self._known_segments():
+        """Force what is written to the disk."""
+        for segment in self._known():
             descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
 
-    def forget_settled(self, older_than_s: int = 3 * SEGMENT_SPAN_S) -> int:
-        """Remove segments that are done and that no writer opens any more; returns how many."""
+    def tidy(self, older_than_s: float = SETTLED_AGE_S) -> int:
+        """Set a torn end aside and remove what is settled, in segments that nobody writes any more; how many went."""
         removed = 0
         horizon = time.time() - older_than_s
-        for segment in list(self._known_segments()):
-            status = segment.path.stat()
-            if segment.offset >= status.st_size and status.st_mtime < horizon and self._minute_of(segment) < horizon:
-                segment.path.unlink()
-                self._position_path(segment.path).unlink(missing_ok=True)
-                del self._segments[segment.path]
+        for segment in self._known():
+            if segment.path.stat().st_mtime > horizon or segment.minute * SEGMENT_SPAN_S > horizon:
+                continue
+            self._set_torn_end_aside(segment)
+            if segment.offset >= segment.path.stat().st_size:
+                self._remove(segment)
                 removed += 1
         return removed
 
-    @staticmethod
-    def _minute_of(segment: _Segment) -> float:
-        return float(segment.path.name[len(SEGMENT_PREFIX) : -len(SEGMENT_SUFFIX)]) * SEGMENT_SPAN_S
+    def _remove(self, segment: _Segment) -> None:
+        """A writer that slept since may still write to it: what came after the last look moves to a new segment."""
+        with segment.path.open("rb") as file:
+            segment.remove()
+            del self._segments[segment.path]
+            file.seek(segment.offset)
+            if late := file.read():
+                writer = JournalWriter(self._folder)
+                writer.append_bytes(late)
+                writer.close()
 
-    @staticmethod
-    def _position_path(segment: Path) -> Path:
-        return segment.with_suffix(".done")
-
-    def _known_segments(self) -> list[_Segment]:
-        for path in sorted(self._folder.glob(f"{SEGMENT_PREFIX}*{SEGMENT_SUFFIX}")):
+    def _known(self) -> Iterator[_Segment]:
+        for path in segments_of(self._folder):
             if path not in self._segments:
-                position = self._position_path(path)
-                offset = int(position.read_text(encoding="ascii") or 0) if position.exists() else 0
-                self._segments[path] = _Segment(path, offset)
-        return [self._segments[path] for path in sorted(self._segments)]
+                self._segments[path] = _Segment(path)
+            yield self._segments[path]
 
-    def _read(self, segment: _Segment, limit: int) -> Iterator[Entry]:
-        if limit <= 0 or segment.path.stat().st_size <= segment.offset:
-            return
+    def _read(self, segment: _Segment, limit: int) -> list[Entry]:
+        found: list[Entry] = []
         with segment.path.open("rb") as file:
             file.seek(segment.offset)
             end = segment.offset
-            for _ in range(limit):
-                line = file.readline(LINE_BYTES_MAX + 1)
-                if not line.endswith(b"\n"):
-                    return  # a write under way, or torn by a crash: complete() decides when the segment is old
+            while len(found) < limit and (line := file.readline()).endswith(b"\n"):
                 start, end = end, end + len(line)
                 try:
-                    yield Entry(decode(line[:-1]), segment.path, end)
+                    if line != b"\n":
+                        found.append(Entry(decode(line[:-1]), segment.path, end))
                 except ValueError as error:
                     self._set_aside(segment, start, line, str(error))
+                if not found:  # nothing before it waits
+                    segment.advance(end)
+        return found
 
-    def set_torn_aside(self, older_than_s: int = 3 * SEGMENT_SPAN_S) -> None:
-        """A last line without its newline in a segment nobody writes any more was torn by a crash: set it aside."""
-        for segment in self._known_segments():
-            status = segment.path.stat()
-            if status.st_size <= segment.offset or status.st_mtime > time.time() - older_than_s:
-                continue
-            tail = segment.path.read_bytes()[segment.offset :]
-            if b"\n" not in tail:
-                self._set_aside(segment, segment.offset, tail, "torn: no newline")
-                segment.offset += len(tail)
-                self._position_path(segment.path).write_text(str(segment.offset), encoding="ascii")
+    def _set_torn_end_aside(self, segment: _Segment) -> None:
+        with segment.path.open("rb") as file:
+            file.seek(segment.offset)
+            tail = file.read()
+        if tail and b"\n" not in tail:
+            self._set_aside(segment, segment.offset, tail, "torn: no newline")
+            with segment.path.open("ab") as file:
+                file.write(b"\n")
+            segment.advance(segment.offset + len(tail) + 1)
 
     def _set_aside(self, segment: _Segment, offset: int, line: bytes, reason: str) -> None:
-        known = any(d.segment == segment.path.name and d.offset == offset for d in self.damaged)
-        if known:
+        if (segment.path, offset) in self._reported:
             return
-        self.damaged.append(Damaged(segment.path.name, offset, line, reason))
+        self._reported.add((segment.path, offset))
+        self._damaged.append(Damaged(segment.path.name, offset, line, reason))
         with (self._folder / "damaged.log").open("ab") as file:
             file.write(b"%s %d %s: %s\n" % (segment.path.name.encode(), offset, reason.encode(), line.rstrip(b"\n")))

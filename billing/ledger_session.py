@@ -16,6 +16,7 @@ from pymysql.cursors import DictCursor
 from billing.errors import (
     InvalidAmount,
     KeyConflict,
+    LedgerBusy,
     LedgerError,
     LedgerRefused,
     LedgerUnavailable,
@@ -155,7 +156,7 @@ class LedgerSession:
             self.close()
             return LedgerUnavailable(f"{what}: {text}")
         if code in _TRY_AGAIN:
-            return LedgerUnavailable(f"{what}: undone {self._address.attempts} times: {text}")
+            return LedgerBusy(f"{what}: undone {self._address.attempts} times: {text}")
         if code == ER_SIGNAL_EXCEPTION:
             return _signalled(text)
         if code in _REFUSED_VALUES:

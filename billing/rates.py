@@ -35,26 +35,33 @@ class RateLookup:
     def __init__(self, source: RateSource, size: int = 20_000) -> None:
         """`source` is asked once per number and tariff version."""
         self._source = source
-        self._cache: LRUCache[tuple[int, int, str], tuple[tuple[RateRow, Rate], ...]] = LRUCache(size)
+        self._cache: LRUCache[tuple[int, int, str], tuple[RateRow, ...]] = LRUCache(size)
+        self._rates: LRUCache[tuple[int, int], Rate] = LRUCache(size)
 
     def find(self, tariff_id: int, version: int, digits: str, at: datetime) -> Rate:
-        """The rate for E.164 `digits` at instant `at`. Raises NoRate or DestinationBarred, naming the number."""
-        for row, rate in self._candidates(tariff_id, version, digits):
+        """The rate for E.164 `digits` at instant `at`.
+
+        Raises NoRate or DestinationBarred, naming the number, and InvalidTariff for a row that cannot be meant.
+        """
+        for row in self._candidates(tariff_id, version, digits):
             if row.effective_from <= at and (row.effective_to is None or at < row.effective_to):
-                if rate.blocked:
-                    raise DestinationBarred(f"{digits}: prefix {rate.prefix} ({rate.destination}) is barred")
-                return rate
+                if row.blocked:
+                    raise DestinationBarred(f"{digits}: prefix {row.prefix} ({row.destination}) is barred")
+                return self._compiled(row, version)
         raise NoRate(f"{digits}: no rate in tariff {tariff_id}")
 
-    def _candidates(self, tariff_id: int, version: int, digits: str) -> tuple[tuple[RateRow, Rate], ...]:
+    def _compiled(self, row: RateRow, version: int) -> Rate:
+        key = (row.rate_id, version)
+        rate = self._rates.get(key)
+        if rate is None:
+            rate = self._rates[key] = rate_from_row(row.as_mapping())
+        return rate
+
+    def _candidates(self, tariff_id: int, version: int, digits: str) -> tuple[RateRow, ...]:
         key = (tariff_id, version, digits)
         found = self._cache.get(key)
         if found is None:
-            rows = sorted(
-                self._source.rates_for(tariff_id, digits),
-                key=lambda row: (len(row.prefix), row.effective_from),
-                reverse=True,
-            )
-            found = tuple((row, rate_from_row(row.as_mapping())) for row in rows)
+            rows = self._source.rates_for(tariff_id, digits)
+            found = tuple(sorted(rows, key=lambda row: (len(row.prefix), row.effective_from), reverse=True))
             self._cache[key] = found
         return found

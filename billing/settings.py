@@ -159,7 +159,7 @@ class LockoutSettings(Section):
     """How many wrong credentials of one (user, source) or (card, caller number) are borne within a window."""
 
     failures: Annotated[int, Field(ge=1, le=1000)] = 5
-    window_s: Seconds = 300
+    window_s: Annotated[int, Field(ge=1, le=3600)] = 300  # kamailio.cfg keeps failures for two hours
 
 
 class BreakerSettings(Section):

@@ -39,7 +39,9 @@ def apply(ledger: Ledger, fact: Fact) -> str:
         return _settle(ledger, fact)
     if kind == facts.UNOPENED:
         return _record(ledger, fact)
-    return "ignored"
+    if kind in (facts.OPENING, facts.WATCH):
+        return "ignored"  # they speak to others
+    raise ValueError(f"unknown kind of fact {kind!r}")
 
 
 def billed_seconds(talked_ms: int, grant_s: int) -> int:
@@ -57,11 +59,11 @@ def charges(call: CallToSettle, billed_s: int) -> dict[int, Decimal]:
 
 
 def _settle(ledger: Ledger, fact: Fact) -> str:
-    talked_ms = int(fact.get("talked_ms", 0))
+    talked_ms = int(fact["talked_ms"]) if fact["kind"] == facts.ENDED else 0
     for _ in range(ROUNDS_MAX):
         call = ledger.call_to_settle(fact["call_key"])
         if call is None:
-            return "already"
+            return "nothing_to_settle"  # settled before, or never opened
         billed_s = billed_seconds(talked_ms, call.grant_s)
         outcome = ledger.settle_call(
             fact["call_key"],
@@ -107,7 +109,7 @@ def _record(ledger: Ledger, fact: Fact) -> str:
         outcome = ledger.record_call(fact["call_key"], record)
         if outcome != "live":
             return outcome
-        _settle(ledger, {**fact, "talked_ms": 0, "carrier": None})
+        _settle(ledger, {**fact, "carrier": None})
     raise NotSettled(f"call {fact['call_key']}: neither live nor settled")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing import authorization, facts
-from billing.errors import InvalidNumber, LedgerError, LedgerUnavailable, Refused
+from billing.errors import InvalidNumber, LedgerBusy, LedgerError, LedgerUnavailable, MeterlineError, Refused
 from billing.journal import JournalUnwritable
 from billing.money import format_amount
 from kemi import dialogs, identity, ksr, log, relay
@@ -26,6 +26,7 @@ CALL_RATE = "call_rate"
 def authorize_and_relay() -> None:
     """The INVITE was suspended by a SIP worker and goes on here, where waiting for the database hurts nobody."""
     if ksr.is_cancelled():
+        ksr.transaction_reply(487, "Request Terminated")
         return
     identified = _identify()
     if identified is None:
@@ -44,7 +45,8 @@ def authorize_and_relay() -> None:
     try:
         _start(identified, digits, attempt, authorized)
     except Exception:  # whatever it was, the hold must not stay: the fact first, then the wrapper's answer
-        dialogs.fail_call(attempt.call_key, "unavailable", 500, "the proxy failed to start the call")
+        dialogs.fail_call(attempt, identified, "unavailable", 500, "the proxy failed to start the call")
+        relay.release_live_key()
         raise
 
 
@@ -58,9 +60,10 @@ def announce() -> None:
     try:
         quote = authorization.quote(caller, here().rates, _digits(identified), at, here().settings.calls.longest_call_s)
         refused = authorization.refusal_of(caller, quote)
+        here().breaker.succeeded()
     except Refused as error:
         refused = error
-    except LedgerUnavailable as error:
+    except LedgerError as error:
         _ledger_failed(error)
         return
     ksr.add_to_reply("X-Meterline-Balance", format_amount(caller.legs[0].balance - caller.legs[0].held))
@@ -80,6 +83,10 @@ def refuse_before_identity(token: str) -> None:
 
 
 def _identify() -> Identified | None:
+    """Who it is, or None after answering. What had to queue while the database went away does not wait for it too."""
+    if here().breaker.is_open():
+        refuse_before_identity("billing_unavailable")
+        return None
     try:
         found = identity.identify()
     except identity.Challenge:
@@ -92,13 +99,17 @@ def _identify() -> Identified | None:
     except LedgerError as error:
         _ledger_failed(error)
         return None
-    here().breaker.succeeded()
     return found
 
 
-def _ledger_failed(error: LedgerError) -> None:
-    if isinstance(error, LedgerUnavailable):
+def _count(error: LedgerError) -> None:
+    """One busy account is no dead database."""
+    if isinstance(error, LedgerUnavailable) and not isinstance(error, LedgerBusy):
         here().breaker.failed()
+
+
+def _ledger_failed(error: LedgerError) -> None:
+    _count(error)
     log.event("ledger_failed", "err", error=str(error))
     refuse_before_identity("billing_unavailable")
 
@@ -134,15 +145,23 @@ def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Autho
     node = here()
     try:
         node.journal.append(facts.opening(attempt.call_key, identified.caller.legs[0].account_id))
-        return authorization.authorize(node.ledger, node.rates, identified.caller, digits, attempt, node.settings.calls)
+        authorized = authorization.authorize(
+            node.ledger, node.rates, identified.caller, digits, attempt, node.settings.calls
+        )
     except JournalUnwritable as error:
         log.event("journal_unwritable", "err", error=str(error))
         detail = "journal unwritable"
-    except LedgerError as error:
-        if isinstance(error, LedgerUnavailable):
-            node.breaker.failed()
+    except Refused:
+        node.breaker.succeeded()  # refused in a database that answers
+        raise
+    except MeterlineError as error:
+        if isinstance(error, LedgerError):
+            _count(error)
         log.event("ledger_failed", "err", call_key=attempt.call_key, error=str(error))
         detail = str(error)
+    else:
+        node.breaker.succeeded()
+        return authorized
     raise Refused("billing_unavailable", detail)
 
 
@@ -190,8 +209,9 @@ def _answer(token: str) -> None:
 def _start(identified: Identified, digits: str, attempt: CallAttempt, authorized: Authorized) -> None:
     """Money is held: from here on every way out leads to a fact in the journal."""
     if ksr.is_cancelled():
-        dialogs.fail_call(attempt.call_key, "cancelled", 487)
+        dialogs.fail_call(attempt, identified, "cancelled", 487)
         relay.release_live_key()
+        ksr.transaction_reply(487, "Request Terminated")
         return
     dialogs.open_dialog(
         dialogs.CallVars(

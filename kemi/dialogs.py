@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from billing import facts
 from billing.clock import Moment
 from kemi import ksr, log
+from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
+
+if TYPE_CHECKING:
+    from billing.authorization import CallAttempt
+    from kemi.identity import Identified
 
 EARLY_STATES = ("1", "2")
 UNACKED = "3"
+CONFIRMED = "4"
 """$dlg(state): 1 unconfirmed, 2 early, 3 answered but not acknowledged, 4 confirmed, 5 ended."""
 
 ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "UPDATE", "INFO", "PRACK", "OPTIONS", "NOTIFY", "MESSAGE")
 """REFER is not among them: a transfer makes somebody else place a call, and nobody here would pay for it."""
 
-ROUNDING_S = 0.33
-"""The dialog timer looks once a second and takes whole seconds; for those its error was seen between -0.54 and +0.73 s,
-its middle differing from start to start. Rounding here keeps most other cuts within a second of their deadline;
-the keeper sets lifetimes when they are whole."""
+BACKSTOP_S = 1
+"""The cutter ends calls on time. The dialog timer, which takes whole seconds and errs by up to one (seen: -0.68 to
++0.73 s, differing from start to start), stands behind it and must not come first."""
+
+_URI = re.compile(r"<([^>]*)>")
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ def open_dialog(call: CallVars) -> None:
     """Make the dialog of the INVITE in hand; it will last the grant from the answer on."""
     ksr.set_pv("$dlg_ctx(timeout_route)", "cut")  # any text: makes dialog:timeout fire before the dialog is gone
     ksr.manage_dialog()
-    ksr.set_dialog_lifetime(call.grant_s)
+    ksr.set_dialog_lifetime(call.grant_s + BACKSTOP_S)
     ksr.set_dialog_property("ka-src")
     ksr.set_dialog_property("ka-dst")
     ksr.set_dialog_var("k", call.call_key)
@@ -95,21 +104,25 @@ def route_in_dialog() -> None:
         ksr.reply(*refusal)
         return
     if ksr.pv("$dlg(state)") in EARLY_STATES:
-        _send_to(ksr.dialog_var("f"), "", "")
+        _send(Target(ksr.dialog_var("f"), "", ""))
         return
+    target = _other_side()
     ksr.manage_dialog()
-    _send_to_other_side()
+    _send(target)
 
 
 def _route_ack() -> None:
     """The ACK of a 2xx goes to the callee's own contact; it must not lengthen the call (KAMAILIO.md, trap 4)."""
     if ksr.check_transaction() == ksr.ABSORBED or not ksr.is_known_dialog() or not _comes_from_its_side():
         return
+    state = ksr.pv("$dlg(state)")
+    if state not in (UNACKED, CONFIRMED):
+        return
+    target = _other_side()
     ksr.manage_dialog()
-    remaining_s = _remaining_s()
-    if remaining_s is not None:
-        ksr.set_dialog_lifetime(whole_lifetime_s(remaining_s))
-    _send_to_other_side()
+    if state == UNACKED:  # only the first one re-arms; setting it at each would let a flood of them put off the end
+        ksr.set_dialog_lifetime(lifetime_s(remaining_s()))
+    _send(target)
 
 
 def _refusal_in_dialog(method: str) -> tuple[int, str] | None:
@@ -140,24 +153,40 @@ def _comes_from_its_side() -> bool:
     return ksr.source_ip() == ksr.dialog_var("s" if _from_caller() else "d")
 
 
-def _send_to_other_side() -> None:
-    """To the dialog's own contact by the dialog's own route set, whatever the request itself said."""
+@dataclass(frozen=True)
+class Target:
+    """Where a request within a dialog goes: Contact, route set as a header's body, next hop."""
+
+    uri: str
+    route: str
+    next_hop: str
+
+
+def _other_side() -> Target:
+    """The dialog's own contact by the dialog's own route set, whatever the request itself says."""
     side = "to" if _from_caller() else "from"
-    _send_to(ksr.pv(f"$dlg({side}_contact)"), ksr.pv(f"$dlg({side}_rs)"), "" if side == "to" else ksr.dialog_var("h"))
+    route = ksr.pv(f"$dlg({side}_rs)")
+    next_hop = first_uri(route) if route else "" if side == "to" else ksr.dialog_var("h")
+    return Target(ksr.pv(f"$dlg({side}_contact)"), route, next_hop)
 
 
-def _send_to(uri: str, route: str, next_hop: str) -> None:
-    ksr.remove_headers("Route")
-    ksr.set_request_uri(uri)
-    if route:
-        ksr.append_header("Route", route)
-        ksr.set_next_hop(route.split(">", maxsplit=1)[0].lstrip("< "))
-    elif next_hop:
-        ksr.set_next_hop(next_hop)
+def _send(target: Target) -> None:
+    ksr.remove_headers("Route", *NOT_FOR_CARRIERS)
+    ksr.set_request_uri(target.uri)
+    if target.route:
+        ksr.append_header("Route", target.route)
+    if target.next_hop:
+        ksr.set_next_hop(target.next_hop)
     else:
         ksr.forget_next_hop()
-    if not ksr.relay():
+    if not ksr.relay() and ksr.method() != "ACK":
         ksr.reply(500, "Server Internal Error")
+
+
+def first_uri(route: str) -> str:
+    """The first URI of a Route body, display names aside."""
+    found = _URI.search(route)
+    return found.group(1) if found else ""
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -182,7 +211,17 @@ def _answered() -> None:
     ksr.set_dialog_var("d", ksr.source_ip())
     if ksr.dialog_var("m"):
         return
-    here().record(facts.answered(ksr.dialog_var("k"), now, ksr.pv("$tt"), _carrier_id()))
+    here().record(
+        facts.answered(
+            ksr.dialog_var("k"),
+            now,
+            _carrier_id(),
+            int(ksr.dialog_var("g")),
+            sip_call_id=ksr.pv("$ci"),
+            sip_from_tag=ksr.pv("$ft"),
+            sip_to_tag=ksr.pv("$tt"),
+        )
+    )
 
 
 def _failed() -> None:
@@ -200,12 +239,25 @@ def _failed() -> None:
 
 
 def _timed_out() -> None:
-    """The lifetime is over: the fact first, then a BYE to both sides. The module's own BYEs lose one in a race."""
+    """The lifetime is over: the cutter was here before, or keepalives were lost, or the cutter missed it.
+
+    The fact comes first, then a BYE to both sides; the module's own BYEs lose one in a race.
+    """
     if ksr.dialog_var("x"):
         return
-    reason = ksr.dialog_var("w") or ("cut" if _deadline_reached() else "keepalive")
+    end_and_hang_up(ksr.dialog_var("w") or ("cut" if remaining_s() <= 0 else "keepalive"))
+
+
+def end_and_hang_up(reason: str) -> None:
+    """End the current dialog's call: the fact, and a BYE of our own to both sides."""
     _record_end(reason)
     hang_up_both_sides()
+
+
+def cut() -> None:
+    """End the current dialog's call because its grant is over; the dialog itself goes at its timer's next look."""
+    end_and_hang_up("cut")
+    ksr.set_dialog_lifetime(1)
 
 
 def _ended() -> None:
@@ -214,7 +266,7 @@ def _ended() -> None:
     if ksr.method() == "BYE":
         _record_end("caller" if _from_caller() else "callee")
     else:
-        _record_end(ksr.dialog_var("w") or "cut")
+        _record_end(ksr.dialog_var("w") or ("cut" if remaining_s() <= 0 else "administrator"))
 
 
 def _record_end(reason: str) -> None:
@@ -275,18 +327,25 @@ def remember_outcome(result: str, code: int) -> None:
     ksr.set_dialog_var("e", str(code))
 
 
-def fail_call(call_key: str, result: str, code: int, detail: str = "") -> None:
+def fail_call(attempt: CallAttempt, identified: Identified, result: str, code: int, detail: str = "") -> None:
     """A call that was opened and will never be relayed; it may have no dialog."""
-    here().record(facts.failed(call_key, result, code, None, detail))
-    log.event("call_ended", call_key=call_key, token=result, detail=detail, sip_call_id=ksr.pv("$ci"))
+    here().record(facts.failed(attempt.call_key, result, code, None, detail))
+    log.event(
+        "call_ended",
+        call_key=attempt.call_key,
+        account=identified.caller.legs[0].account_name,
+        token=result,
+        detail=detail,
+        sip_call_id=attempt.sip_call_id,
+    )
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
-def talked_s() -> float:
-    """Seconds since the answer of the current dialog, 0 before it."""
-    return _talked_ms() / 1000
+def remaining_s() -> float:
+    """Seconds until the current dialog's grant is over; the whole grant before the answer."""
+    return int(ksr.dialog_var("g") or 0) - _talked_ms() / 1000
 
 
 def _talked_ms() -> int:
@@ -294,29 +353,12 @@ def _talked_ms() -> int:
     return Moment.now().ms_since(Moment.parse(answered)) if answered else 0
 
 
-def _remaining_s() -> float | None:
-    if not ksr.dialog_var("t"):
-        return None
-    return int(ksr.dialog_var("g")) - talked_s()
-
-
-def _deadline_reached() -> bool:
-    remaining_s = _remaining_s()
-    return remaining_s is None or remaining_s < 1.5
-
-
-def whole_lifetime_s(remaining_s: float) -> int:
-    """The dialog timer's whole seconds for a remaining time; see ROUNDING_S."""
-    return max(1, math.floor(remaining_s + ROUNDING_S))
+def lifetime_s(rest_s: float) -> int:
+    """The dialog timer's whole seconds for a remaining time: behind the cutter, never before it."""
+    return max(1, math.ceil(rest_s) + BACKSTOP_S)
 
 
 # --- ending ----------------------------------------------------------------------------------------------------------
-
-
-def end_current_dialog(reason: str) -> None:
-    """End the current dialog from a process without a message of it: at the dialog timer's next tick."""
-    ksr.set_dialog_var("w", reason)
-    ksr.set_dialog_lifetime(1)
 
 
 def hang_up_both_sides() -> None:
@@ -349,7 +391,7 @@ def _cseq(name: str) -> int:
 
 def send_in_dialog(peer: Peer, requests: list[tuple[str, int]]) -> None:
     """Requests of our own within a dialog, each retransmitted by its transaction."""
-    next_hop = peer.route.split(">")[0].lstrip("< ") if peer.route else peer.next_hop
+    next_hop = first_uri(peer.route) if peer.route else peer.next_hop
     for method, cseq in requests:
         lines = f"From: {peer.local}\r\nTo: {peer.remote}\r\nCall-ID: {peer.call_id}\r\nCSeq: {cseq} {method}\r\n"
         if peer.route:

@@ -19,6 +19,9 @@ def route() -> None:
     """Relay to the emergency gateway, or to the carriers in order; the CDR goes through the journal at the end."""
     if not ksr.new_transaction():
         return
+    if ksr.count_up("live", relay.live_key()) > 1:
+        ksr.transaction_reply(482, "Loop Detected")  # the tags of a call that is up: no phone does that
+        return
     number = ksr.pv("$rU").translate(str.maketrans("", "", "-.()")).removeprefix("+")
     call_key = new_call_key()
     dialogs.open_dialog(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FAILURES = "failures"
 """Shared table of failed attempts. Keys carry their time window, for an entry's expiry starts again at every update."""
 
+TRUSTED = "trusted"
+"""Shared table of (card, caller number) that the right PIN came from."""
+
 _NO_HA1 = "0" * 64
 
 
@@ -64,7 +67,7 @@ def identify() -> Identified:
 def dial_plan(caller: Caller) -> DialPlan:
     """How the caller's account dials."""
     leg = caller.legs[0]
-    return DialPlan(leg.country_code, tuple(leg.international_prefixes.split(",")), leg.national_prefix)
+    return DialPlan.from_text(leg.country_code, leg.international_prefixes, leg.national_prefix)
 
 
 def _by_digest() -> Identified:
@@ -81,7 +84,9 @@ def _by_digest() -> Identified:
         raise Refused("bad_credentials", f"locked: {guard.key}")
     if result not in (ksr.DIGEST_OK, ksr.DIGEST_WRONG):
         raise Challenge
-    if not right or caller is None:
+    if caller is None:
+        raise Refused("bad_credentials", guard.key)  # nothing to guess, so nothing to count and remember
+    if not right:
         guard.count_failure()
         raise Refused("bad_credentials", guard.key)
     return Identified(caller, username)
@@ -92,15 +97,18 @@ def _by_card(trunk: Trunk) -> Identified:
     if len(numbers) != 1 or len(pins) != 1:
         raise Refused("bad_credentials", f"trunk {trunk.name}: {len(numbers)} card numbers, {len(pins)} PINs")
     number, pin = numbers[0].strip(), pins[0].strip()
-    guard = _Guard(f"card:{number[:20]}|{ksr.pv('$fU')[:32]}")
+    guard = _CardGuard(number[:20], ksr.pv("$fU")[:32])
     caller = here().ledger.identify_card(number[:20])
     expected = caller.pin_hash if caller is not None and caller.pin_hash else _NO_HA1
     right = hmac.compare_digest(pin_hash(number, pin), expected)
     if guard.is_locked():
         raise Refused("bad_credentials", "locked card")
-    if not right or caller is None:
+    if caller is None:
+        raise Refused("bad_credentials", f"trunk {trunk.name}: unknown card")
+    if not right:
         guard.count_failure()
-        raise Refused("bad_credentials", f"trunk {trunk.name}: wrong card or PIN")
+        raise Refused("bad_credentials", f"trunk {trunk.name}: wrong PIN")
+    guard.remember_success()
     return Identified(caller, ksr.pv("$fU"))
 
 
@@ -128,10 +136,10 @@ def pin_hash(number: str, pin: str) -> str:
 class _Guard:
     """Counts failures of one guesser: per (user, source) or (card, caller number), so the owner is not locked out."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, factor: int = 1) -> None:
         lockout = here().settings.lockout
         self.key = key
-        self._limit = lockout.failures
+        self._limit = lockout.failures * factor
         self._slot = f"{key}/{int(time.monotonic()) // lockout.window_s}"
 
     def is_locked(self) -> bool:
@@ -139,3 +147,25 @@ class _Guard:
 
     def count_failure(self) -> None:
         ksr.count_up(FAILURES, self._slot)
+
+
+class _CardGuard:
+    """A guesser can show another caller number with every try, so a card has a limit over all numbers as well.
+
+    A number from which the right PIN came before is not held to that one: the owner's phone goes on working.
+    """
+
+    def __init__(self, card: str, caller_number: str) -> None:
+        self._pair = _Guard(f"card:{card}|{caller_number}")
+        self._all = _Guard(f"card:{card}", factor=2)
+        self._trusted = f"{card}|{caller_number}"
+
+    def is_locked(self) -> bool:
+        return self._pair.is_locked() or (self._all.is_locked() and not ksr.table_int(TRUSTED, self._trusted))
+
+    def count_failure(self) -> None:
+        self._pair.count_failure()
+        self._all.count_failure()
+
+    def remember_success(self) -> None:
+        ksr.count_up(TRUSTED, self._trusted)

@@ -12,6 +12,8 @@ import KSR as _KSR  # made by app_python3, exists in Kamailio alone
 
 KSR: Any = _KSR
 
+HEADERS_MAX = 64
+
 
 class KsrError(RuntimeError):
     """Kamailio refused an action that should have worked; the message names it."""
@@ -81,11 +83,8 @@ def source() -> str:
 def headers(name: str) -> list[str]:
     """All bodies of a header, in order; folding undone by the parser is not needed by any caller."""
     found: list[str] = []
-    while len(found) < 64:
-        body = KSR.hdr.gete_idx(name, len(found))
-        if not body and not KSR.hdr.get_idx(name, len(found)):
-            break
-        found.append(body)
+    while len(found) < HEADERS_MAX and (body := KSR.hdr.get_idx(name, len(found))) is not None:
+        found.append(str(body))
     return found
 
 
@@ -266,8 +265,12 @@ def count_up(table: str, key: str) -> int:
 
 
 def table_int(table: str, key: str) -> int:
-    """A shared counter's value, 0 when it is not there."""
-    return pv_int(f"$sht({table}=>{key})") or 0
+    """A shared counter's value, 0 when it is not there.
+
+    Never by a pseudo-variable: its name would hold what the wire sent, be misread, and be remembered for ever.
+    """
+    value = KSR.htable.sht_get(table, key)
+    return value if isinstance(value, int) else 0
 
 
 def table_text(table: str, key: str) -> str:

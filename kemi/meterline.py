@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing import settings
 from billing.errors import LedgerUnavailable, MeterlineError
-from kemi import calls, dialogs, keeper, ksr, log, node, relay, request
+from kemi import calls, cutter, dialogs, keeper, ksr, log, node, relay, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ def callback(route: Callable[..., None]) -> Callable[..., int]:
     @functools.wraps(route)
     def wrapped(*arguments: Any) -> int:
         try:
+            node.here().write_unwritten()
             route(*arguments)
         except Exception as error:  # noqa: BLE001 - the last line of defence; logged in full
             log.event("uncaught", "err", route=route.__name__, error=repr(error), trace=traceback.format_exc())
@@ -33,6 +34,9 @@ def callback(route: Callable[..., None]) -> Callable[..., int]:
 
 
 def _answer_somehow(route: str) -> None:
+    if route == "ksr_reply_route":
+        ksr.drop()  # an answer that could not be judged must not connect a call
+        return
     if route not in ("ksr_request_route", "ksr_authorize", "ksr_announce") or ksr.method() == "ACK":
         return
     try:
@@ -83,6 +87,10 @@ class Meterline:
     @callback
     def ksr_keeper(self, message: object, name: str) -> None:
         keeper.tick()
+
+    @callback
+    def ksr_cutter(self, message: object, name: str) -> None:
+        cutter.tick()
 
 
 def _check_ledger(started: node.Node) -> None:

@@ -30,7 +30,7 @@ class Node:
     """The process-wide objects. Methods that touch the disk say so."""
 
     def __init__(self, settings: Settings) -> None:
-        """Before the fork: opens nothing."""
+        """Before the fork: opens nothing that must not cross it."""
         self.settings = settings
         self.name = settings.node.name
         state = Path(settings.node.state_dir)
@@ -56,16 +56,23 @@ class Node:
         return self._rates
 
     def record(self, fact: Fact) -> None:
-        """Write a fact to the journal. One that cannot be written is kept in memory and tried again with the next."""
+        """Write a fact to the journal. One that cannot be written is kept in memory and tried again at every event."""
         self._unwritten.append(fact)
-        try:
-            while self._unwritten:
+        self.write_unwritten()
+
+    def write_unwritten(self) -> None:
+        """Try again to write what the disk refused."""
+        while self._unwritten:
+            try:
                 self.journal.append(self._unwritten[0])
-                self._unwritten.popleft()
-        except JournalUnwritable as error:
-            log.event("journal_unwritable", "err", error=str(error), waiting=len(self._unwritten))
-            if len(self._unwritten) > FACTS_KEPT_MAX:
-                log.event("fact_lost", "err", fact=self._unwritten.popleft())
+            except JournalUnwritable as error:
+                log.event("journal_unwritable", "err", error=str(error), waiting=len(self._unwritten))
+                if len(self._unwritten) > FACTS_KEPT_MAX:
+                    log.event("fact_lost", "err", fact=self._unwritten.popleft())
+                return
+            except ValueError as error:  # too long for a line: it must not keep the others from the disk
+                log.event("fact_lost", "err", error=str(error), fact=self._unwritten[0])
+            self._unwritten.popleft()
 
 
 _node: Node | None = None

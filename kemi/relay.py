@@ -12,12 +12,12 @@ from kemi.node import here
 from kemi.refusals import ANSWERS, warning
 
 CURRENT = "current"
-"""Shared table: (Call-ID, From-tag) -> the branch that may answer, or CLOSED once the caller was refused."""
+"""Shared table: (Call-ID, From-tag) of a call -> the branch that may answer, or NOBODY while there is none."""
 
 WINNER = "winner"
 """Shared table: (Call-ID, From-tag) -> To-tag of the 2xx that went through; a counter beside it settles races."""
 
-CLOSED = "closed"
+NOBODY = "nobody"
 
 _ROUTE_URI = re.compile(r"<([^>]*)>")
 
@@ -38,7 +38,7 @@ def release_live_key(key: str = "") -> None:
 def relay_to_first_carrier() -> None:
     """Send the call to the first carrier in order of priority."""
     ksr.set_pv("$avp(started_ms)", str(_now_ms()))
-    if not _relay_to(0):
+    if not _relay_to_next():
         _give_up(ANSWERS["carrier_failed"].code, "carrier_failed")
         dialogs.take_event("dialog:failed")  # cancelled in this moment, no event follows; twice does no harm
 
@@ -48,27 +48,24 @@ def take_failed_branch() -> None:
     if ksr.is_cancelled():
         dialogs.remember_outcome("cancelled", 487)
         return
+    _let_answer(NOBODY)
     code = ksr.final_code()
     carrier_at_fault = code >= 500 or code in (401, 407, 408) or 300 <= code < 400
     if not carrier_at_fault:
         dialogs.remember_outcome("busy" if code in (486, 600) else "rejected" if code != 480 else "no_answer", code)
-        _close()
-        return
-    if ksr.pv("$avp(rung)") == "1":
+    elif ksr.pv("$avp(rung)") == "1":
         dialogs.remember_outcome("no_answer" if code == 408 else "carrier_failed", code)
-        _close()
-        return
-    index = int(ksr.pv("$avp(carrier)") or 0) + 1
-    log.event("carrier_failed", "warn", call_key=ksr.dialog_var("k"), carrier=index - 1, code=code)
-    if not _time_is_left() or not _relay_to(index):
-        _give_up(_passable(code), "carrier_failed")
+    else:
+        log.event("carrier_failed", "warn", call_key=ksr.dialog_var("k"), carrier=ksr.dialog_var("c"), code=code)
+        if not _time_is_left() or not _relay_to_next():
+            _give_up(_passable(code), "carrier_failed")
 
 
 def edit_branch() -> None:
     """Branch route: what this carrier must and must not see, on every branch, after failover too."""
     ksr.remove_headers("To", *NOT_FOR_CARRIERS)
     ksr.append_header("To", f"<{ksr.pv('$ru')}>")
-    ksr.set_table_text(CURRENT, live_key(), ksr.pv("$T_branch_idx"))
+    _let_answer(ksr.pv("$T_branch_idx"))
 
 
 def see_reply() -> None:
@@ -86,36 +83,37 @@ def guard_replies() -> None:
     if ksr.method() != "INVITE" or not ksr.pv("$rs").startswith("2"):
         return
     to_tag = ksr.pv("$tt")
+    if not to_tag:
+        ksr.drop()  # no dialog can come of it (RFC 3261 12.1)
+    elif not ksr.reply_has_transaction():
+        _take_stray_2xx(to_tag)
+    elif current := ksr.table_text(CURRENT, live_key()):
+        _choose_2xx(to_tag, current)
+    # else the answer to a re-INVITE
+
+
+def _take_stray_2xx(to_tag: str) -> None:
+    """Sent again with its transaction gone: known. Else it rang while the proxy was restarted, and nobody pays for it."""
+    if ksr.table_text(WINNER, live_key()) == to_tag or ksr.is_known_dialog():
+        return
+    ksr.drop()
+    log.event("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), source=ksr.source())
+    if here().directory.current().carrier_at(ksr.source_ip()):
+        _hang_up_loser()  # nobody but a carrier may make us send requests to a Contact of his choice
+
+
+def _choose_2xx(to_tag: str, current: str) -> None:
     winner = ksr.table_text(WINNER, live_key())
     if winner == to_tag:
-        return  # a retransmission, or the answer to a re-INVITE
-    if not ksr.reply_has_transaction():
-        ksr.drop()  # still ringing when the proxy was restarted, or very late: nobody holds money for it
-        if not winner:
-            log.event("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), source=ksr.source())
-        if _comes_from_a_carrier():  # nobody else may make us send requests to a Contact of his choice
-            _hang_up_loser()
-        return
-    current = ksr.table_text(CURRENT, live_key())
-    if current and current != ksr.pv("$T_branch_idx"):
-        _refuse_2xx(to_tag)
+        return  # sent again, or the answer to a re-INVITE
+    if winner or current != ksr.pv("$T_branch_idx"):
+        log.event("second_answer", "warn", sip_call_id=ksr.pv("$ci"), to_tag=to_tag, source=ksr.source())
+        ksr.drop()
+        _hang_up_loser()
     elif ksr.count_up(WINNER, f"{live_key()}#") == 1:
         ksr.set_table_text(WINNER, live_key(), to_tag)
-    elif winner:
-        _refuse_2xx(to_tag)
     else:
         ksr.drop()  # a duplicate in the same instant: it will be sent again, and then the winner is known
-
-
-def _refuse_2xx(to_tag: str) -> None:
-    log.event("second_answer", "warn", sip_call_id=ksr.pv("$ci"), to_tag=to_tag, source=ksr.source())
-    ksr.drop()
-    _hang_up_loser()
-
-
-def _comes_from_a_carrier() -> bool:
-    source = ksr.source_ip()
-    return any(carrier.host == source for carrier in here().directory.current().carriers)
 
 
 def _hang_up_loser() -> None:
@@ -141,17 +139,19 @@ def _hang_up_loser() -> None:
     )
 
 
-def _relay_to(index: int) -> bool:
-    """Relay to carrier number `index` in order; False when there is none, or it cannot be sent to."""
-    targets = _targets()
-    while index < len(targets):
-        carrier = targets[index]
+def _relay_to_next() -> bool:
+    """Relay to the next carrier in order that was not tried yet; False when there is none, or none can be sent to."""
+    tried = ksr.pv("$avp(tried)").split(",")
+    for carrier in _targets():
+        if str(carrier.carrier_id) in tried:
+            continue
+        tried.append(str(carrier.carrier_id))
+        ksr.set_pv("$avp(tried)", ",".join(tried))
         host = f"[{carrier.host}]" if ":" in carrier.host else carrier.host
         ksr.set_request_uri(
             f"sip:{carrier.dial_prefix}{ksr.pv('$avp(digits)')}@{host}:{carrier.port};transport={carrier.transport}"
         )
         ksr.forget_next_hop()
-        ksr.set_pv("$avp(carrier)", str(index))
         ksr.set_dialog_var("c", str(carrier.carrier_id))
         ksr.on_branch("ksr_branch")
         ksr.on_failure("ksr_failure")
@@ -159,7 +159,6 @@ def _relay_to(index: int) -> bool:
         if ksr.relay():
             return True
         log.event("carrier_unreachable", "warn", call_key=ksr.dialog_var("k"), carrier=carrier.name)
-        index += 1
     return False
 
 
@@ -174,16 +173,17 @@ def _targets() -> tuple[Carrier, ...]:
 
 def _give_up(code: int, token: str) -> None:
     """Every carrier failed: the caller gets the last one's code, and a 503 of theirs as 500 (RFC 3261 16.7)."""
-    dialogs.remember_outcome(token, code)
-    _close()
+    _let_answer(NOBODY)
     if ksr.is_cancelled():
+        dialogs.remember_outcome("cancelled", 487)
         return  # answered already
+    dialogs.remember_outcome(token, code)
     ksr.add_to_reply("Warning", warning(token))
     ksr.transaction_reply(code, "Carrier Failed")
 
 
-def _close() -> None:
-    ksr.set_table_text(CURRENT, live_key(), CLOSED)
+def _let_answer(branch: str) -> None:
+    ksr.set_table_text(CURRENT, live_key(), branch)
 
 
 def _passable(code: int) -> int:

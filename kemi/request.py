@@ -87,6 +87,9 @@ def _new_call() -> None:
     if not ksr.pv("$ct"):
         ksr.reply(400, "Missing Contact")  # RFC 3261 8.1.1.8; without it there is nobody to send a BYE to
         return
+    if len(ksr.headers("Proxy-Authorization")) > 1:
+        ksr.reply(400, "One Proxy-Authorization")  # the check and the digest-uri could be taken from different ones
+        return
     ksr.remove_headers("Route", *NOT_FOR_CARRIERS)
     ksr.record_route()  # here and not in the async worker: edits made there are lost at failover
     if emergency.is_emergency():
@@ -94,6 +97,8 @@ def _new_call() -> None:
         return
     if not _shows_credentials():
         return
+    if not ksr.new_transaction():
+        return  # a retransmission that another worker has in hand
     if not here().breaker.allows() or not ksr.continue_in_async_worker("ksr_authorize"):
         calls.refuse_before_identity("billing_unavailable")
 
@@ -106,6 +111,8 @@ def _options() -> None:
     trunk = trunk_of_source()
     if trunk is None or trunk.kind != "ivr":
         ksr.reply(404, "Not Found")
+    elif not ksr.new_transaction():
+        return
     elif not here().breaker.allows() or not ksr.continue_in_async_worker("ksr_announce"):
         calls.refuse_before_identity("billing_unavailable")
 
