@@ -58,7 +58,16 @@ class Sipp:
         self._args = [
             program("sipp"),
             *([remote] if remote else []),
-            *("-sf", str(self._file("xml") if edits else scenario), "-i", host, "-p", str(self.port), "-bind_local", "-nostdin"),
+            *(
+                "-sf",
+                str(self._file("xml") if edits else scenario),
+                "-i",
+                host,
+                "-p",
+                str(self.port),
+                "-bind_local",
+                "-nostdin",
+            ),
             *("-t", transport, "-timeout", f"{limit_s}s", "-timeout_error", "-max_socket", "1024"),
             *("-trace_msg", "-message_file", str(self._file("messages"))),
             *("-trace_err", "-error_file", str(self._file("errors"))),
