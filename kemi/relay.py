@@ -93,7 +93,7 @@ def guard_replies() -> None:
 
 
 def _take_stray_2xx(to_tag: str) -> None:
-    """Sent again with its transaction gone: known. Else it rang while the proxy was restarted, and nobody pays for it."""
+    """Sent again with its transaction gone: known. Else it rang through a restart of the proxy: nobody pays for it."""
     if ksr.table_text(WINNER, live_key()) == to_tag or ksr.is_known_dialog():
         return
     ksr.drop()
