@@ -42,8 +42,8 @@ def _host_and_port(text: str) -> str:
 
 def _listen_socket(text: str) -> str:
     transport, _, address = text.partition(":")
-    if transport not in {"udp", "tcp", "tls"}:
-        raise ValueError(f"{text!r} is not udp:, tcp: or tls:HOST:PORT")
+    if transport not in {"udp", "tcp"}:
+        raise ValueError(f"{text!r} is not udp:HOST:PORT or tcp:HOST:PORT")
     _host_and_port(address)
     return text
 

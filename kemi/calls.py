@@ -66,7 +66,7 @@ def announce() -> None:
     except LedgerError as error:
         _ledger_failed(error)
         return
-    ksr.add_to_reply("X-Meterline-Balance", format_amount(caller.legs[0].balance - caller.legs[0].held))
+    ksr.add_to_reply("X-Meterline-Balance", format_amount(caller.legs[0].available))
     ksr.add_to_reply("X-Meterline-Currency", caller.legs[0].currency)
     if refused is not None:
         ksr.add_to_reply("X-Meterline-Seconds", "0")

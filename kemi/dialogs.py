@@ -98,6 +98,8 @@ def route_in_dialog() -> None:
     if not ksr.is_known_dialog():
         ksr.reply(481, "Call/Transaction Does Not Exist")
         return
+    if not ksr.new_transaction():
+        return  # sent twice within a millisecond: another worker has it in hand
     refusal = _refusal_in_dialog(method)
     if refusal is not None:
         log.event("refused_in_dialog", code=refusal[0], method=method, source=ksr.source(), sip_call_id=ksr.pv("$ci"))

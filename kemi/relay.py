@@ -50,7 +50,7 @@ def take_failed_branch() -> None:
         return
     _let_answer(NOBODY)
     code = ksr.final_code()
-    carrier_at_fault = code >= 500 or code in (401, 407, 408) or 300 <= code < 400
+    carrier_at_fault = (code >= 500 and code != 600) or code in (401, 407, 408) or 300 <= code < 400
     if not carrier_at_fault:
         dialogs.remember_outcome("busy" if code in (486, 600) else "rejected" if code != 480 else "no_answer", code)
     elif ksr.pv("$avp(rung)") == "1":
