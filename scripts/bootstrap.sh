@@ -26,12 +26,7 @@ die() {
 installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
 as_root() {
-    if [[ $EUID -eq 0 ]]; then
-        "$@"
-    else
-        command -v sudo >/dev/null || die "packages are missing and there is no sudo; run as root: $*"
-        sudo "$@"
-    fi
+    if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
 policy_made=
@@ -52,6 +47,8 @@ install_packages() {
     for package in "${needed[@]}"; do installed "$package" || missing+=("$package"); done
     if [[ ${#missing[@]} -eq 0 ]]; then return 0; fi
     command -v apt-get >/dev/null || die "this is not Debian; install by hand: ${missing[*]}"
+    [[ $EUID -eq 0 ]] || command -v sudo >/dev/null ||
+        die "packages are missing and there is no sudo; as root: apt-get install ${missing[*]}"
     say "apt-get update"
     as_root apt-get -qq update || die "apt-get update failed"
     for package in "${wanted[@]}"; do
