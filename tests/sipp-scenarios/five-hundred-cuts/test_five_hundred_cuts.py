@@ -21,7 +21,10 @@ def test_five_hundred_cuts(scene, world, record_property):
     seconds = {f"{order}": SECONDS[order % len(SECONDS)] for order in range(CALLS)}
     cards = [world.card(f"0.0{seconds[f'{order}']}", tariff) for order in range(0, CALLS, 2)]
     customers = [world.customer(f"0.0{seconds[f'{order}']}", tariff) for order in range(1, CALLS, 2)]
-    funded = {account.name: order for account, order in zip([*cards, *customers], [*range(0, CALLS, 2), *range(1, CALLS, 2)], strict=True)}
+    funded = {
+        account.name: order
+        for account, order in zip([*cards, *customers], [*range(0, CALLS, 2), *range(1, CALLS, 2)], strict=True)
+    }
     # 2. All call, 50 a second, and wait to be cut.
     callee = scene.callee(options=["-l", str(2 * CALLS)])
     more = {"per_second": PER_SECOND_OF_EACH, "limit_s": 60}
@@ -36,7 +39,11 @@ def test_five_hundred_cuts(scene, world, record_property):
     names = {account.account_id: account.name for account in [*cards, *customers]}
     for call in calls:
         expected_s = SECONDS[funded[names[call.cdr.account_id]] % len(SECONDS)]
-        assert (expected_s, expected_s, expected_s * Decimal("0.01")) == (call.cdr.grant_s, call.cdr.billed_s, call.charge)
+        assert (expected_s, expected_s, expected_s * Decimal("0.01")) == (
+            call.cdr.grant_s,
+            call.cdr.billed_s,
+            call.charge,
+        )
     # 4. Each end of each call got one BYE and sent none.
     for call in calls:
         for end in (call.caller, call.callee):

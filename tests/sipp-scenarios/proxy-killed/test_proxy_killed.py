@@ -127,7 +127,9 @@ def test_killed_with_calls_between(world, ends):
     kill_and_start(world)
     # 2. Whoever has a 200 acknowledges it and is cut at his third second; nobody else connects.
     books = [one.heard("INVITE", 200) for one in callers]
-    connected = [(one, dialog, answers[0]) for one, dialog, answers in zip(callers, dialogs, books, strict=True) if answers]
+    connected = [
+        (one, dialog, answers[0]) for one, dialog, answers in zip(callers, dialogs, books, strict=True) if answers
+    ]
     for caller, dialog, answer in connected:
         caller.establish(dialog, answer)
         caller.send(caller.request("ACK", dialog, cseq=dialog.cseq))

@@ -98,7 +98,9 @@ def test_callers_address_with_the_callees_tags(up, neighbour):
 def test_ack_from_another_address(up, attacker):
     """An ACK has no answer; one from elsewhere is not passed on."""
     attacker.send(attacker.request("ACK", forged(up.dialog), cseq=up.dialog.cseq))
-    attacker.send(attacker.request("ACK", forged(up.dialog), uri=uri_of(up.gateway), routes=[f"<{uri_of(up.gateway)};lr>"]))
+    attacker.send(
+        attacker.request("ACK", forged(up.dialog), uri=uri_of(up.gateway), routes=[f"<{uri_of(up.gateway)};lr>"])
+    )
     assert attacker.stays_quiet()
     assert ["INVITE", "ACK"] == up.callee.requests()
     up.hang_up_and_join()

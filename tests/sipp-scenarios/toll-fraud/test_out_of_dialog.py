@@ -33,7 +33,9 @@ def test_forged_to_tag(attacker, gateway, method):
     for routes in ([], [theirs], [ours, theirs], [f"{ours}, {theirs}"]):
         dialog = attacker.new_dialog(NUMBER)
         dialog.remote += f";tag={secrets.token_hex(4)}"
-        text = attacker.request(method, dialog, uri=uri_of(gateway), routes=routes, body=SDP if method == "INVITE" else "")
+        text = attacker.request(
+            method, dialog, uri=uri_of(gateway), routes=routes, body=SDP if method == "INVITE" else ""
+        )
         assert 481 == answer_to(attacker, text).code
 
 
@@ -149,7 +151,9 @@ def test_cancel_of_somebody_elses_ringing_call(ringing, attacker):
     ringing.hang_up_and_join()
 
 
-@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "MESSAGE", "REFER", "NOTIFY", "PUBLISH", "INFO", "BYE", "UPDATE", "PRACK"])
+@pytest.mark.parametrize(
+    "method", ["REGISTER", "SUBSCRIBE", "MESSAGE", "REFER", "NOTIFY", "PUBLISH", "INFO", "BYE", "UPDATE", "PRACK"]
+)
 def test_other_methods(attacker, gateway, method):
     """Out of a dialog the proxy takes INVITE and OPTIONS alone: nothing else is relayed."""
     text = attacker.request(method, attacker.new_dialog(NUMBER), uri=uri_of(gateway))
@@ -181,7 +185,9 @@ def test_forged_200(world, attacker, gateway):
 def test_replaces(world, account, caller, callee):
     """An INVITE with Replaces would take over a call that somebody else pays for: the header does not pass."""
     victim = "Replaces: somebody@elsewhere;to-tag=a;from-tag=b"
-    dialog = caller.call(world.phone(account), headers=[victim, "replaces : x;to-tag=c;from-tag=d", "Require: replaces"])
+    dialog = caller.call(
+        world.phone(account), headers=[victim, "replaces : x;to-tag=c;from-tag=d", "Require: replaces"]
+    )
     invite = callee.wait_for_request("INVITE")
     assert [] == invite.headers("replaces")
     assert 200 == caller.hang_up(dialog).code

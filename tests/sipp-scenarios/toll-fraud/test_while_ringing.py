@@ -1,4 +1,4 @@
-"""Until the 200 the dialog module takes any To-tag for known: nothing can be relayed or ended by one that is guessed."""
+"""Until the 200 any To-tag passes as known to the dialog module: nothing can be relayed or ended by a guessed one."""
 
 import pytest
 
