@@ -25,7 +25,7 @@ AUDITED = {
 
 def show_cdrs(console: Console, cdrs: Iterable[Cdr]) -> None:
     """A line a call, and one for each further account that it charged."""
-    table = _table("Call detail records", "account", "to", "result", ">talked", ">billed", ">charge")
+    table = _table("Call detail records", "account", "to", "result", ">talked", ">billed", ">charge", gap=1)
     for cdr in cdrs:
         first, *further = cdr.legs or (None,)
         result = f"answered, {cdr.end_reason}" if cdr.legs else cdr.result
@@ -94,14 +94,14 @@ def expected_balances(
     return now
 
 
-def _table(title: str, *columns: str) -> Table:
+def _table(title: str, *columns: str, gap: int = 2) -> Table:
     table = Table(
         title=title,
         title_justify="left",
         title_style="bold",
         header_style="dim",
         box=None,
-        padding=(0, 2, 0, 0),
+        padding=(0, gap, 0, 0),
         pad_edge=False,
     )
     for column in columns:

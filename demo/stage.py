@@ -172,8 +172,8 @@ class Stage:
             if call.sip_call_id == call_id:
                 one.grant_s = call.grant_s
                 holds = " + ".join(money(leg.hold) for leg in call.legs)
-                return f"answered; {holds} held for {call.grant_s} s"
-        return "answered"
+                return f"{holds} held for {call.grant_s} s"
+        return ""
 
     def _tell_longer_grants(self, calls: Mapping[str, _OnStage], begun_s: float) -> None:
         """The keeper lengthens a call when there is money again; its hold in the ledger grows."""
