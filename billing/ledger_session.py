@@ -117,14 +117,18 @@ class LedgerSession:
 
     def _run(self, sql: str, args: Sequence[object], what: str) -> list[Row]:
         attempt = 1
+        stale = self._connection is not None
         while True:
             try:
                 return self._results(sql, args)
             except (pymysql.err.Error, OSError) as error:
-                again = _code(error) in _TRY_AGAIN and attempt < self._address.attempts
-                if not again:
+                if stale and _code(error) == CR.CR_SERVER_GONE_ERROR:
+                    self.close()  # it died while nobody used it, so the request did not get out: not even once
+                elif _code(error) not in _TRY_AGAIN or attempt >= self._address.attempts:
                     raise self._translated(what, error) from error
-                _log.info("%s undone by the server (attempt %d): %s", what, attempt, error)
+                else:
+                    _log.info("%s undone by the server (attempt %d): %s", what, attempt, error)
+            stale = False
             time.sleep(0.001 * attempt)
             attempt += 1
 

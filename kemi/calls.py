@@ -84,7 +84,7 @@ def refuse_before_identity(token: str) -> None:
 
 def _identify() -> Identified | None:
     """Who it is, or None after answering. What had to queue while the database went away does not wait for it too."""
-    if here().breaker.is_open():
+    if not here().breaker.allows():
         refuse_before_identity("billing_unavailable")
         return None
     try:

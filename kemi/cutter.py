@@ -47,13 +47,17 @@ class Cutter:
             self._end(heapq.heappop(self._deadlines))
 
     def _learn(self, fact: Fact) -> None:
+        """A fact is read once: one that cannot be understood (another version's) must not take the others with it."""
         kind = fact["kind"]
-        if kind == facts.ANSWERED:
-            self._expect(fact, int(fact["grant_s"]) * 1000)
-        elif kind == facts.WATCH:
-            self._expect(fact, int(fact["deadline_in_ms"]))
-        elif kind == facts.ENDED:
-            self._waiting.discard(fact["call_key"])
+        try:
+            if kind == facts.ANSWERED:
+                self._expect(fact, int(fact["grant_s"]) * 1000)
+            elif kind == facts.WATCH:
+                self._expect(fact, int(fact["deadline_in_ms"]))
+            elif kind == facts.ENDED:
+                self._waiting.discard(fact["call_key"])
+        except (LookupError, ValueError, TypeError) as error:
+            log.event("cut_failed", "err", call_key=fact.get("call_key"), error=repr(error))
 
     def _expect(self, fact: Fact, after_ms: int) -> None:
         since_ms = Moment.now().ms_since(Moment.parse(fact["at"]))

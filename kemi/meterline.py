@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing import settings
 from billing.errors import LedgerUnavailable, MeterlineError
-from kemi import calls, cutter, dialogs, keeper, ksr, log, node, relay, request
+from kemi import calls, cutter, dialog_store, dialogs, keeper, ksr, log, node, relay, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +107,7 @@ def mod_init() -> Meterline:
     try:
         started = node.start(settings.load())
         _check_ledger(started)
+        dialog_store.make_writers_wait()
     except MeterlineError as error:
         log.event("start_refused", "err", error=str(error))
         raise  # app_python3 then ends Kamailio, with a traceback below the line that matters

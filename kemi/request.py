@@ -99,7 +99,7 @@ def _new_call() -> None:
         return
     if not ksr.new_transaction():
         return  # a retransmission that another worker has in hand
-    if not here().breaker.allows() or not ksr.continue_in_async_worker("ksr_authorize"):
+    if here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_authorize"):
         calls.refuse_before_identity("billing_unavailable")
 
 
@@ -113,7 +113,7 @@ def _options() -> None:
         ksr.reply(404, "Not Found")
     elif not ksr.new_transaction():
         return
-    elif not here().breaker.allows() or not ksr.continue_in_async_worker("ksr_announce"):
+    elif here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_announce"):
         calls.refuse_before_identity("billing_unavailable")
 
 

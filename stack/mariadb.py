@@ -59,6 +59,10 @@ class PrivateMariaDB:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
+
     def start(self) -> None:
         """Make the data directory on first use, start, and return when the server answers.
 
@@ -68,6 +72,7 @@ class PrivateMariaDB:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._choose_server_user()
         self._choose_socket()
+        self._make_temporary_folder()
         if not (self.data / "mysql").is_dir():
             self._install()
         fixed_port = self._port
@@ -128,6 +133,12 @@ class PrivateMariaDB:
                 shutil.chown(chosen, self._server_user)
         self.socket = chosen / self.socket.name
 
+    def _make_temporary_folder(self) -> None:
+        """Its own: the servers of one machine name their temporary tables alike, and in /tmp they met each other's."""
+        self._temporary.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(self._temporary, self._server_user)
+
     def _install(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)
         done = subprocess.run(
@@ -135,6 +146,7 @@ class PrivateMariaDB:
                 program("mariadb-install-db"),
                 "--no-defaults",
                 f"--datadir={self.data}",
+                f"--tmpdir={self._temporary}",
                 f"--user={self._server_user}",
                 "--auth-root-authentication-method=socket",
                 f"--auth-root-socket-user={os_user()}",
@@ -155,6 +167,7 @@ class PrivateMariaDB:
             "--no-defaults",
             f"--user={self._server_user}",
             f"--datadir={self.data}",
+            f"--tmpdir={self._temporary}",
             f"--socket={self.socket}",
             f"--pid-file={self.data / 'mariadbd'}",
             "--bind-address=127.0.0.1",

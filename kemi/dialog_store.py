@@ -1,0 +1,41 @@
+"""The dialog store: sqlite through Kamailio's db_sqlite, made fit for several writers.
+
+db_sqlite opens its connections without a busy timeout and has no parameter for one (5.6.3, 6.0.1). Two that write
+in the same millisecond then lose one of the writes ("database is locked"), and after a crash that call is unknown: no
+BYE finds it and nobody cuts it. Kamailio and this script share one libsqlite3 in the process, and sqlite lets a program
+have a say whenever a connection is opened (sqlite3_auto_extension, https://sqlite.org/c3ref/auto_extension.html).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+WAIT_MS = 2000
+"""Longest wait of one writer for another. A commit takes well under a millisecond."""
+
+_PRAGMAS = b"PRAGMA synchronous = NORMAL"
+"""With the write-ahead log a commit survives the death of every process; only a power cut may take the last ones."""
+
+_ENTRY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_kept: list[Any] = []  # sqlite goes on calling the function: it must not be collected
+
+
+def make_writers_wait() -> None:
+    """Every connection that this process and its children open from now on waits for other writers.
+
+    Call it before Kamailio forks. Raises OSError when there is no libsqlite3.
+    """
+    library = ctypes.CDLL("libsqlite3.so.0")
+    library.sqlite3_busy_timeout.argtypes = (ctypes.c_void_p, ctypes.c_int)
+    library.sqlite3_exec.argtypes = (ctypes.c_void_p, ctypes.c_char_p, *[ctypes.c_void_p] * 3)
+
+    def on_open(connection: int, _message: int, _api: int) -> int:
+        return int(
+            library.sqlite3_busy_timeout(connection, WAIT_MS)
+            or library.sqlite3_exec(connection, _PRAGMAS, None, None, None)
+        )
+
+    entry = _ENTRY(on_open)
+    _kept.append(entry)
+    library.sqlite3_auto_extension(entry)
