@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from billing.journal import JournalReader
+from billing.journal import segments_of
 from stack.node import Stack
 from stack.processes import free_port, wait_until
 from tests.support.messages import Message
@@ -83,9 +83,11 @@ class Up:
         """BYEs that came to the caller, repetitions of one request aside."""
         return distinct(self.caller.heard("BYE", call_id=self.call_id))
 
-    def wait_for_bye(self, limit_s: float) -> float:
-        """Seconds from the answer to the BYE of the proxy."""
-        return self.caller.wait_for_request("BYE", limit_s, self.call_id).at - self.answered_at
+    def wait_for_bye(self, callee: Party, limit_s: float) -> float:
+        """Seconds from the answer to the proxy's BYE to the caller; the callee has his within a second of it."""
+        bye = self.caller.wait_for_request("BYE", limit_s, self.call_id)
+        callee.wait_for_request("BYE", 1, self.call_id)
+        return bye.at - self.answered_at
 
 
 def calls_up(world: World, stack: contextlib.ExitStack, balances: list[str]) -> list[Up]:
@@ -105,8 +107,14 @@ def distinct(requests: list[Message]) -> list[Message]:
 
 
 def journal_bytes(world: World) -> int:
-    """What waits in the journal."""
-    return JournalReader(world.settings.node.state_dir / "journal").depth()
+    """What waits in the journal: written and not yet settled, as the positions beside its segments say."""
+    return sum(_unsettled(path) for path in segments_of(world.settings.node.state_dir / "journal"))
+
+
+def _unsettled(segment: Path) -> int:
+    done = segment.with_suffix(".done")
+    settled = int(done.read_text(encoding="ascii") or 0) if done.exists() else 0
+    return max(0, segment.stat().st_size - settled)
 
 
 def clock_reaches(moment: float, limit_s: float) -> None:

@@ -72,7 +72,7 @@ def wait_for_recovery(stack, world, account):
 
 @FAULTS
 def test_calls_go_on_while_the_database_is_away(world, ends, fault, record_property):
-    """In-dialog requests are answered, ends wait in the journal, a grant that ends is cut then, all is settled after."""
+    """In-dialog requests are answered, ends wait in the journal, grants end on time, all is settled after."""
     callee, stack = ends
     # 1. Eight calls are up, each with a grant of 10 s and money for more.
     up = calls_up(world, stack, ["5"] * 8)
@@ -91,7 +91,7 @@ def test_calls_go_on_while_the_database_is_away(world, ends, fault, record_prope
         assert journal_bytes(world) > 0
         # 4. The others' grants cannot be renewed: cut when they end, both sides told.
         for one in lasting:
-            talked = one.wait_for_bye(GRANT_S + 3)
+            talked = one.wait_for_bye(callee, GRANT_S + 3)
             assert GRANT_S - 1 < talked < GRANT_S + 1.5, talked
         assert journal_bytes(world) > 0
     # 5. The database is back: what waited is settled to the cent.
@@ -110,7 +110,7 @@ def test_calls_go_on_while_the_database_is_away(world, ends, fault, record_prope
 
 @FAULTS
 def test_nobody_connects_and_the_breaker_spares_the_others(world, ends, fault):
-    """Authorization unknown is 503 with Retry-After, soon for the first and at once for those after; then it recovers."""
+    """Authorization unknown is 503 with Retry-After: soon for the first, at once for those after; then it recovers."""
     callee, stack = ends
     account, others = world.customer("5"), world.customer("5")
     phones = world.phones(account, 40)
@@ -184,7 +184,7 @@ def test_renewed_after_a_short_outage(world, ends, fault):
     (one,) = calls_up(world, stack, ["0.13"])
     with database_away(world, fault):
         assert one.caller.timed("OPTIONS", one.dialog, IN_DIALOG_LIMIT_S) < IN_DIALOG_LIMIT_S
-    talked = one.wait_for_bye(16)
+    talked = one.wait_for_bye(callee, 16)
     assert 12 < talked < 14.5
     (call,) = on_the_wire(world, [one.caller], [callee])
     assert ("cut", 13) == (call.cdr.end_reason, call.cdr.billed_s)

@@ -54,8 +54,8 @@ def test_calls_that_are_up_go_on(world, ends, restart):
         assert one.caller.timed("INFO", one.dialog, 4) < 4
     assert 200 == hung_up.caller.hang_up(hung_up.dialog).code
     # 3. Deadlines hold across the restart.
-    assert 7 < cut.wait_for_bye(12) < 9.5
-    assert 12 < renewed.wait_for_bye(12) < 14.5
+    assert 7 < cut.wait_for_bye(callee, 12) < 9.5
+    assert 12 < renewed.wait_for_bye(callee, 12) < 14.5
     # 4. Both ends agree with the CDRs.
     calls = on_the_wire(world, [one.caller for one in up], [callee])
     assert ["caller", "cut", "cut"] == [call.cdr.end_reason for call in calls]
@@ -74,7 +74,7 @@ def test_deadline_while_the_proxy_is_down(world, ends):
     world.stack.kamailio.kill9()
     clock_reaches(one.answered_at + 4, 5)
     world.stack.kamailio.start()
-    one.wait_for_bye(8)
+    one.wait_for_bye(callee, 8)
     (call,) = on_the_wire(world, [one.caller], [callee])
     assert (3, 3) == (call.cdr.grant_s, call.cdr.billed_s)
     assert 0 == world.balance(one.account)
