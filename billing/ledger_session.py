@@ -46,6 +46,9 @@ _AWAY = frozenset({
 })  # fmt: skip
 """The server is away, going, full, read-only, or not (yet) part of its cluster (1047)."""
 
+_IN_TRANSACTION = "in_transaction: "
+"""How a routine refuses a connection on which something was left open."""
+
 _REFUSED_VALUES = frozenset({
     ER.DATA_TOO_LONG, ER.BAD_NULL_ERROR, ER.WARN_DATA_OUT_OF_RANGE, ER.TRUNCATED_WRONG_VALUE,
     ER.TRUNCATED_WRONG_VALUE_FOR_FIELD, ER.DUP_ENTRY, ER.NO_REFERENCED_ROW_2, ER.ROW_IS_REFERENCED_2, 1265, 1690,
@@ -122,8 +125,10 @@ class LedgerSession:
             try:
                 return self._results(sql, args)
             except (pymysql.err.Error, OSError) as error:
-                if stale and _code(error) == CR.CR_SERVER_GONE_ERROR:
-                    self.close()  # it died while nobody used it, so the request did not get out: not even once
+                if stale and (_code(error) == CR.CR_SERVER_GONE_ERROR or _text(error).startswith(_IN_TRANSACTION)):
+                    # It died while nobody used it, or a transaction was left open on it: either way the request did
+                    # nothing, not even once.
+                    self.close()
                 elif _code(error) not in _TRY_AGAIN or attempt >= self._address.attempts:
                     raise self._translated(what, error) from error
                 else:

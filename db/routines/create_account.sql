@@ -19,7 +19,7 @@ BEGIN
   CALL check_amount(CONCAT('credit limit of account ', COALESCE(p_name, 'NULL')), p_credit_limit, v_credit_limit);
 
   BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN
       ROLLBACK;
       RESIGNAL;

@@ -24,7 +24,7 @@ BEGIN
   CALL check_extend_content(v_key, p_old_grant_s, p_new_grant_s, p_legs);
 
   BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN
       ROLLBACK;
       RESIGNAL;

@@ -36,7 +36,7 @@ BEGIN
       ROLLBACK;
       CALL refuse(CONCAT('key_conflict: key ', v_key, ' was used with other content'));
     END;
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN
       ROLLBACK;
       RESIGNAL;

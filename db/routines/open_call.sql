@@ -33,7 +33,7 @@ BEGIN
       ROLLBACK;
       CALL refuse(CONCAT('key_conflict: call ', v_key, ' was opened with other content'));
     END;
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN
       ROLLBACK;
       RESIGNAL;

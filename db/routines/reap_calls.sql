@@ -27,7 +27,7 @@ BEGIN
   WHILE v_number < COALESCE(JSON_LENGTH(v_due), 0) DO
     BEGIN
       DECLARE v_reason TEXT;
-      DECLARE EXIT HANDLER FOR SQLEXCEPTION
+      DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
       BEGIN
         GET DIAGNOSTICS CONDITION 1 v_reason = MESSAGE_TEXT;
         ROLLBACK;

@@ -32,7 +32,7 @@ BEGIN
       ROLLBACK;
       SET v_outcome = 'already';
     END;
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN
       ROLLBACK;
       RESIGNAL;

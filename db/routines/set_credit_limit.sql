@@ -12,7 +12,7 @@ BEGIN
   CALL refuse_in_transaction('set_credit_limit');
   CALL check_amount(CONCAT('credit limit of account ', COALESCE(p_account_id, 'NULL')), p_credit_limit, v_credit_limit);
   BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN
       ROLLBACK;
       RESIGNAL;

@@ -27,7 +27,7 @@ BEGIN
   CALL check_settle_content(v_key, p_content);
 
   BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN
       ROLLBACK;
       RESIGNAL;

@@ -61,10 +61,10 @@ class Bank:
         return cls(server, database, proxy, cashier, admin, root, admin.put_tariff("retail", "EUR"))
 
     @staticmethod
-    def _ledger(server: PrivateMariaDB, database: str, role: str, **more: Any) -> Ledger:
+    def _ledger(server: PrivateMariaDB, name: str, role: str, **more: Any) -> Ledger:
         address = LedgerAddress(
             port=server.port,
-            database=database,
+            database=name,
             user=f"meterline_{role}",
             password=PASSWORDS[role],
             timeout_s=TIMEOUT_S,

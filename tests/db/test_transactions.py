@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pymysql
 import pytest
 
-from billing.errors import LedgerRefused
+from billing.errors import LedgerRefused, LedgerUnavailable
+from db.migrate import FOLDER
 from tests.db.bank import Bank, new_key, request, settlement
 
 LOCK_WAIT_TIMEOUT = 1205
@@ -136,3 +140,72 @@ def test_an_answer_is_read_to_its_end(bank: Bank) -> None:
     with pytest.raises(LedgerRefused, match="late: after the rows"):
         bank.proxy._call("late_error")
     bank.sql("DROP PROCEDURE late_error")
+
+
+@pytest.mark.parametrize("value", ["12abc", "abc", "-1", "1" * 30, "1.5e400"])
+def test_a_value_that_does_not_fit_leaves_no_transaction_open(bank: Bank, value: str) -> None:
+    """"12abc" for a number is an error of the class of warnings (1265), which a handler for SQLEXCEPTION lets pass:
+    the transaction would stay open, with its locks, until the connection ended."""
+    account, connection = bank.account("10"), bank.plain("proxy")
+    content = {
+        "node": "n", "user": None, "caller": "c", "callee": "49", "dialled": "d", "source": "s", "sip_call_id": "i",
+        "sip_from_tag": "f", "rated_at": "2026-03-01 12:00:00", "limit_s": value, "ring_limit_s": value, "steps": [120],
+        "legs": [{"account": account, "tariff": 1, "rate_id": value, "destination": "D", "rate": "{}",
+                  "holds": ["1.2"], "smallest": "0.01"}],
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        with pytest.raises(pymysql.err.MySQLError):
+            cursor.execute("CALL open_call(%s, %s)", (new_key(), json.dumps(content)))
+        cursor.execute("SELECT @@in_transaction")
+        assert cursor.fetchone() == (0,)
+    connection.close()
+    assert bank.purse(account)["held"] == 0
+
+
+def test_every_routine_with_a_transaction_is_written_alike() -> None:
+    """Refuses another around it, handles every error with ROLLBACK and RESIGNAL, reads what is committed, commits."""
+    handler = re.compile(r"DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 [^\n]*\n\s+BEGIN\n\s+ROLLBACK;\n\s+RESIGNAL;\n\s+END;")
+    files = [path for path in (FOLDER / "routines").glob("*.sql") if "START TRANSACTION" in path.read_text()]
+    assert len(files) == 15
+
+    for path in files:
+        sql = path.read_text()
+        assert "COMMIT;" in sql, path.name
+        assert "DELIMITER" not in sql, path.name
+        if path.stem == "reap_call":
+            continue  # its only caller, reap_calls, handles errors
+        assert handler.search(sql), path.name
+        assert path.stem == "move_money" or f"CALL refuse_in_transaction('{path.stem}')" in sql, path.name
+
+
+def test_a_connection_on_which_something_was_left_open_is_given_up(bank: Bank) -> None:
+    """The client notices, and asks again on another one: nothing was done on the first."""
+    account = bank.account()
+    ledger = bank.another("cashier")
+    with ledger._connected().cursor() as cursor:
+        cursor.execute("START TRANSACTION")
+
+    assert ledger.top_up(new_key(), account, "1", "ann").balance == 1
+    ledger.close()
+
+
+def test_a_killed_statement_gives_its_locks_back(bank: Bank) -> None:
+    """KILL QUERY passes every handler by; the client closes the connection, and with it the transaction."""
+    account, other = bank.account("5"), bank.account("5")
+    one, two = sorted((account, other))
+    holder = pymysql.connect(**bank.server.admin_params(), database=bank.database)
+    victim = bank.another("cashier")
+    victim.audit()
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT * FROM purse WHERE account_id = %s FOR UPDATE", (two,))
+    killer = threading.Timer(0.3, lambda: bank.sql(f"KILL QUERY {victim._connected().thread_id()}"))
+    killer.start()
+
+    with pytest.raises(LedgerUnavailable):
+        victim.transfer(new_key(), one, two, "1", "ann")
+
+    killer.join()
+    holder.rollback()
+    holder.close()
+    assert bank.cashier.transfer(new_key(), one, two, "1", "ann")[0].balance == 4
+    victim.close()
