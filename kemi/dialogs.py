@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EARLY_STATES = ("1", "2")
 UNACKED = "3"
 CONFIRMED = "4"
+ENDED = "5"
 """$dlg(state): 1 unconfirmed, 2 early, 3 answered but not acknowledged, 4 confirmed, 5 ended."""
 
 ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "UPDATE", "INFO", "PRACK", "OPTIONS", "NOTIFY", "MESSAGE")
@@ -118,7 +119,7 @@ def _route_ack() -> None:
     if ksr.check_transaction() == ksr.ABSORBED or not ksr.is_known_dialog() or not _comes_from_its_side():
         return
     state = ksr.pv("$dlg(state)")
-    if state not in (UNACKED, CONFIRMED):
+    if state not in (UNACKED, CONFIRMED) or ksr.dialog_var("x"):
         return
     target = _other_side()
     ksr.manage_dialog()
@@ -130,6 +131,9 @@ def _route_ack() -> None:
 def _refusal_in_dialog(method: str) -> tuple[int, str] | None:
     if not _comes_from_its_side():
         return 403, "Forbidden"
+    if ksr.dialog_var("x") or ksr.pv("$dlg(state)") == ENDED:
+        # Known for some seconds more; nobody counts any longer. Who hangs up at the same time gets what he wants.
+        return (200, "OK") if method == "BYE" else (481, "Call/Transaction Does Not Exist")
     if method not in ALLOWED_METHODS:
         return 405, "Method Not Allowed"
     state = ksr.pv("$dlg(state)")
@@ -317,10 +321,8 @@ def _log_end(result: str, talked_ms: int, reason: str) -> None:
 
 
 def _release() -> None:
-    key = f"{ksr.pv('$dlg(callid)')}|{ksr.pv('$dlg(from_tag)')}"
-    for table in ("live", "current", "winner"):
-        ksr.forget(table, key)
-    ksr.forget("winner", f"{key}#")
+    """Another call may use these tags. Who answered, or might, is remembered on: a late 2xx must not find a gap."""
+    ksr.forget("live", f"{ksr.pv('$dlg(callid)')}|{ksr.pv('$dlg(from_tag)')}")
 
 
 def remember_outcome(result: str, code: int) -> None:

@@ -27,17 +27,16 @@ def live_key() -> str:
     return f"{ksr.pv('$ci')}|{ksr.pv('$ft')}"
 
 
-def release_live_key(key: str = "") -> None:
-    """The call with this (Call-ID, From-tag) is over: another may use it, though nobody sane does."""
-    key = key or live_key()
-    for table in ("live", CURRENT, WINNER):
-        ksr.forget(table, key)
-    ksr.forget(WINNER, f"{key}#")
+def release_live_key() -> None:
+    """The call attempt in hand is over: its (Call-ID, From-tag) may be used again."""
+    ksr.forget("live", live_key())
 
 
 def relay_to_first_carrier() -> None:
     """Send the call to the first carrier in order of priority."""
     ksr.set_pv("$avp(started_ms)", str(_now_ms()))
+    for key in (live_key(), f"{live_key()}#"):
+        ksr.forget(WINNER, key)
     if not _relay_to_next():
         _give_up(ANSWERS["carrier_failed"].code, "carrier_failed")
         dialogs.take_event("dialog:failed")  # cancelled in this moment, no event follows; twice does no harm
@@ -45,10 +44,10 @@ def relay_to_first_carrier() -> None:
 
 def take_failed_branch() -> None:
     """Failure route: the next carrier when this one failed by itself and nobody has rung yet; else the end."""
+    _let_answer(NOBODY)
     if ksr.is_cancelled():
         dialogs.remember_outcome("cancelled", 487)
         return
-    _let_answer(NOBODY)
     code = ksr.final_code()
     carrier_at_fault = (code >= 500 and code != 600) or code in (401, 407, 408) or 300 <= code < 400
     if not carrier_at_fault:
@@ -69,8 +68,14 @@ def edit_branch() -> None:
 
 
 def see_reply() -> None:
-    """Reply route of the transaction: note that somebody's phone rings; then a silent failover would be wrong."""
+    """Reply route of the transaction: note that somebody's phone rings; then a silent failover would be wrong.
+
+    The caller gets the To that he sent (RFC 3261 8.2.6.2), not the one that this carrier was shown.
+    """
     code = int(ksr.pv("$rs") or 0)
+    if code > 100 and (to_tag := ksr.pv("$tt")):
+        ksr.remove_headers("To")
+        ksr.append_header("To", f"{ksr.pv('$T_req($hdr(To))')};tag={to_tag}")
     if 180 <= code < 200:
         ksr.set_pv("$avp(rung)", "1")
     if 100 < code < 200 and (contact := ksr.pv("$ct")):
@@ -79,24 +84,27 @@ def see_reply() -> None:
 
 
 def guard_replies() -> None:
-    """Every reply, before its transaction sees it: exactly one 2xx of an INVITE goes through (KAMAILIO.md, 8, 14)."""
-    if ksr.method() != "INVITE" or not ksr.pv("$rs").startswith("2"):
-        return
-    to_tag = ksr.pv("$tt")
-    if not to_tag:
+    """Every reply, before its transaction sees it.
+
+    What answers nothing that we asked is dropped: sent on by its Via, it would make us an open reflector. Of the 2xx of
+    an INVITE exactly one goes through (KAMAILIO.md, traps 8 and 14).
+    """
+    answers_invite = ksr.method() == "INVITE" and ksr.pv("$rs").startswith("2")
+    if not ksr.reply_has_transaction():
+        ksr.drop()
+        if answers_invite:
+            _take_stray_2xx()
+    elif answers_invite and not ksr.pv("$tt"):
         ksr.drop()  # no dialog can come of it (RFC 3261 12.1)
-    elif not ksr.reply_has_transaction():
-        _take_stray_2xx(to_tag)
-    elif current := ksr.table_text(CURRENT, live_key()):
-        _choose_2xx(to_tag, current)
-    # else the answer to a re-INVITE
+    elif answers_invite and (current := ksr.table_text(CURRENT, live_key())):
+        _choose_2xx(ksr.pv("$tt"), current)
+    # else no 2xx, or the answer to a re-INVITE
 
 
-def _take_stray_2xx(to_tag: str) -> None:
-    """Sent again with its transaction gone: known. Else it rang through a restart of the proxy: nobody pays for it."""
-    if ksr.table_text(WINNER, live_key()) == to_tag or ksr.is_known_dialog():
+def _take_stray_2xx() -> None:
+    """Dropped already. If it rang through a restart of the proxy, nobody pays for it, and the callee is told."""
+    if ksr.table_text(WINNER, live_key()) or ksr.is_known_dialog():
         return
-    ksr.drop()
     log.event("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), source=ksr.source())
     if here().directory.current().carrier_at(ksr.source_ip()):
         _hang_up_loser()  # nobody but a carrier may make us send requests to a Contact of his choice
@@ -105,6 +113,8 @@ def _take_stray_2xx(to_tag: str) -> None:
 def _choose_2xx(to_tag: str, current: str) -> None:
     winner = ksr.table_text(WINNER, live_key())
     if winner == to_tag:
+        if ksr.pv("$dlg(state)") == dialogs.ENDED:
+            ksr.drop()  # sent again after the call is over
         return  # sent again, or the answer to a re-INVITE
     if winner or current != ksr.pv("$T_branch_idx"):
         log.event("second_answer", "warn", sip_call_id=ksr.pv("$ci"), to_tag=to_tag, source=ksr.source())
