@@ -14,7 +14,7 @@ EARLY_S, LATE_S = 1.0, 1.0
 
 
 @pytest.mark.slow
-def test_five_hundred_cuts(scene, world, record_property):
+def test_five_hundred_cuts(scene, world, request):
     """The timeout cut at speed: everybody is told once, everything is settled once, to the cent and to the second."""
     # 1. 500 accounts with money for 2, 3 or 4 s: cards and customers with a phone each.
     tariff = world.tariff()
@@ -52,8 +52,8 @@ def test_five_hundred_cuts(scene, world, record_property):
             assert not any(one.sent for one in byes), call.call_id
     # 5. On time, at both ends.
     off = [talk_seconds(end) - call.cdr.grant_s for call in calls for end in (call.caller, call.callee)]
-    record_property("cut_error_s", f"{min(off):+.2f} .. {max(off):+.2f}")
-    record_property("retransmitted_byes", len(callee.received("BYE")) - CALLS)
+    request.node.user_properties.append(("cut_error_s", f"{min(off):+.2f} .. {max(off):+.2f}"))
+    request.node.user_properties.append(("retransmitted_byes", len(callee.received("BYE")) - CALLS))
     assert -EARLY_S < min(off), f"{min(off)} s"
     assert max(off) < LATE_S, f"{max(off)} s"
     # 6. Settled once: one CDR, one entry, an empty balance each.
