@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -69,6 +70,10 @@ class Call:
         """From 200 to the first BYE at the caller's end."""
         return talk_seconds(self.caller)
 
+    def lasted(self, seconds: int) -> bool:
+        """Whether it was cut at its last funded second: not before it, and at most 1 s after (DESIGN.md, rule 3)."""
+        return -0.1 <= self.seconds - seconds <= TOLERANCE_S
+
     @property
     def ended_by_proxy(self) -> bool:
         """Whether a BYE came to the caller and another to the callee."""
@@ -81,16 +86,14 @@ def truth(world: World, callers: Sequence[End], callees: Sequence[End] = (), *, 
     Each answered leg has exactly one CDR, whose seconds are those on the wire at both ends; charge, rating engine
     and ledger entries agree; a call that was not answered costs nothing. `reachable`: a callee answered by SIPp.
     """
-    heard = _by_call_id(message for end in callers for message in end.messages())
-    answering = _by_call_id(message for end in callees for message in end.messages())
-    calls = [_as_seen(call_id, messages, answering.get(call_id, [])) for call_id, messages in heard.items()]
+    calls = _told(callers, callees)
     wanted = [call.call_id for call in calls if leaves_a_cdr(call) and not may_lack_a_cdr(call)]
     try:
         wait_until(lambda: all(world.cdrs(wanted).values()), 10, "every call has its CDR", poll_s=0.05)
     except StackError:
         missing = [call_id for call_id, cdrs in world.cdrs(wanted).items() if not cdrs]
         raise AssertionError(f"{len(missing)} of {len(wanted)} calls have no CDR: {missing[:5]}") from None
-    cdrs = world.cdrs(heard)
+    cdrs = world.cdrs([call.call_id for call in calls])
     joined = []
     for call in calls:
         found = cdrs[call.call_id]
@@ -100,6 +103,23 @@ def truth(world: World, callers: Sequence[End], callees: Sequence[End] = (), *, 
     for call in joined:
         check(world, call, both_ends=reachable and bool(callees))
     return joined
+
+
+def _told(callers: Sequence[End], callees: Sequence[End]) -> list[Call]:
+    """The calls as both ends saw them, once those that were answered have their BYEs; or as they are after 3 s."""
+
+    def seen() -> list[Call]:
+        heard = _by_call_id(message for end in callers for message in end.messages())
+        answering = _by_call_id(message for end in callees for message in end.messages())
+        return [_as_seen(call_id, messages, answering.get(call_id, [])) for call_id, messages in heard.items()]
+
+    def over(call: Call) -> bool:
+        ends = (call.caller, call.callee) if call.callee else (call.caller,)
+        return not call.answered or all(any(one.is_request and one.method == "BYE" for one in end) for end in ends)
+
+    with contextlib.suppress(StackError):  # a BYE that never came is for `check` to say
+        wait_until(lambda: all(map(over, seen())), 3, "every answered call has its BYEs", poll_s=0.05)
+    return seen()
 
 
 def leaves_a_cdr(call: Call) -> bool:

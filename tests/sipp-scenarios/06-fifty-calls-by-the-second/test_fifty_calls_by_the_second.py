@@ -35,6 +35,7 @@ def test_fifty_calls_by_the_second(scene, world):
     assert {(200, ""): 3, (402, "insufficient_balance"): 47} == Counter(call.outcome for call in calls)
     talked = [call for call in calls if call.answered]
     assert all(call.ended_by_proxy and call.cdr.end_reason == "cut" for call in talked)
+    assert all(call.lasted(call.cdr.grant_s) for call in talked)
     assert sorted(expected) == sorted(call.cdr.billed_s for call in talked)
     assert sorted(step * CENT for step in expected) == sorted(call.charge for call in talked)
     assert Decimal(0) == world.balance(customer)
