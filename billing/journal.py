@@ -200,8 +200,9 @@ class _Segment:
         os.pwrite(self._position, b"%020d\n" % offset, 0)
 
     def remove(self) -> None:
-        self.path.unlink()
+        """The position first: left behind by a crash, it could pass for that of a later segment of this name."""
         self.path.with_suffix(".done").unlink(missing_ok=True)
+        self.path.unlink()
         self.close()
 
     def close(self) -> None:

@@ -4,8 +4,6 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import pytest
-
 from billing.ledger_types import (
     Caller,
     CallToSettle,
@@ -26,11 +24,6 @@ from billing.settings import CallSettings
 NOON = datetime(2024, 5, 6, 12, 0, 0, 250_000, tzinfo=UTC)
 AT = NOON.replace(microsecond=0)
 CALLS = CallSettings()
-
-
-def known_bug(what):
-    """Marks a test that shows a bug not yet mended; it fails when it passes, so that the mark goes with the bug."""
-    return pytest.mark.xfail(strict=True, reason=what)
 
 
 def rate(price="0.6", per_s=60, initial_s=None, increment_s=1, fee="0", **more):
@@ -255,5 +248,3 @@ def extended(grant_s, outcome="extended", failed_leg=None, **available):
 def settled(outcome="settled", grant_s=120):
     """The ledger's answer to a settlement."""
     return SettleAnswer(outcome, grant_s, ())
-
-

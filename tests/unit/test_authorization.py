@@ -11,7 +11,7 @@ from billing import authorization
 from billing.authorization import CallAttempt, authorize, ladder, quote, refusal_of
 from billing.errors import DestinationBarred, LedgerUnavailable, NoRate, Refused
 from billing.pricelist import rate_from_json
-from tests.unit.builders import AT, CALLS, Ledger, Purses, Rates, caller, known_bug, leg, not_opened, opened, rate
+from tests.unit.builders import AT, CALLS, Ledger, Purses, Rates, caller, leg, not_opened, opened, rate
 
 ATTEMPT = CallAttempt("01HX0000000000000000000000", "node-1", "alice", "030123", "udp:a:1", "call-1", "from-1")
 DAY_S = 86_400
@@ -329,7 +329,6 @@ def test_expired_upper_level_is_unavailable():
     assert "unavailable" == refused(Ledger(), leg(), leg(1, expires_at=AT)).token
 
 
-@known_bug("the last resort names the caller's own account, whichever level has no second left")
 def test_upper_level_in_its_last_second_is_unavailable():
     """A customer does not learn either that his reseller expires within this second."""
     ending = leg(1, expires_at=AT + timedelta(milliseconds=900))

@@ -6,8 +6,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from billing.clock import Moment
 from billing.directory import Carrier, Directory, Trunk, publish
-from billing.journal import JournalReader
+from billing.journal import JournalTail
 from billing.settings import Settings
 from tests.unit.builders import Ledger, Rates, caller, opened, rate
 from tests.unit.kemi import fake_ksr
@@ -26,6 +27,12 @@ def carrier(number, **more):
     return Carrier(carrier_id=number, name=f"carrier {number}", **values | more)
 
 
+def answered_ago(seconds):
+    """A moment so long ago, as a dialog keeps it."""
+    now = Moment.now()
+    return str(Moment(now.monotonic_ms - int(seconds * 1000), now.wall_ms - int(seconds * 1000), now.boot))
+
+
 @pytest.fixture
 def world():
     """A new Kamailio, and a script that has just been loaded into it."""
@@ -38,7 +45,7 @@ def world():
 @pytest.fixture
 def node(world, tmp_path):
     """The node of this process: two carriers, four trunks, a ledger that knows one caller and opens every call."""
-    from kemi import keeper, node
+    from kemi import cutter, keeper, node
 
     made = node.start(
         Settings(
@@ -54,7 +61,8 @@ def node(world, tmp_path):
     )
     made._rates = Rates(rate())
     keeper._ticks = 0
-    keeper._unaligned.clear()
+    keeper._watched = True
+    cutter._cutter = None
     return made
 
 
@@ -74,9 +82,10 @@ def journal(node):
     """The facts in the journal, without the times and the `opening` ones."""
 
     def read():
-        entries = JournalReader(node.settings.node.state_dir / "journal").entries()
-        facts = [entry.fact for entry in entries if entry.fact["kind"] != "opening"]
-        return [{name: value for name, value in fact.items() if name != "at"} for fact in facts]
+        facts = JournalTail(node.settings.node.state_dir / "journal").facts()
+        return [
+            {name: value for name, value in fact.items() if name != "at"} for fact in facts if fact["kind"] != "opening"
+        ]
 
     return read
 

@@ -91,7 +91,7 @@ class World:
         } | values)  # fmt: skip
         dialog.variables = {"k": "01HX0000000000000000000000", "a": "card", "g": "120", "s": "203.0.113.50"}
         dialog.variables |= {"d": "192.0.2.1", "c": "1", "h": "sip:203.0.113.50:5060;transport=udp"}
-        self.dialogs["call-1", "from-1"] = self.dialog = dialog
+        self.dialogs[dialog.values["callid"], dialog.values["from_tag"]] = self.dialog = dialog
         return dialog
 
     # --- reading what happened ----------------------------------------------------------------------------------------
@@ -160,10 +160,12 @@ class World:
         return values[key]
 
     def find(self):
-        """The dialog of the message in hand, from either side."""
+        """The dialog of the message in hand, from either side; until it is answered any To-tag will do."""
+        sent = (self.message["$ft"], self.message.get("$tt"))
         for dialog in self.dialogs.values():
-            tags = (dialog.values["from_tag"], dialog.values.get("to_tag"))
-            if self.message["$ci"] == dialog.values["callid"] and self.message["$ft"] in tags:
+            caller, callee = dialog.values["from_tag"], dialog.values.get("to_tag")
+            from_caller = sent[0] == caller and (sent[1] == callee or None in (sent[1], callee))
+            if self.message["$ci"] == dialog.values["callid"] and (from_caller or sent == (callee, caller)):
                 return dialog
         return None
 

@@ -2,12 +2,13 @@
 
 import pytest
 
+from billing import breaker
 from billing.breaker import Breaker
-from billing.errors import InvalidTariff, LedgerRefused, LedgerUnavailable, NoRate
+from billing.errors import InvalidTariff, LedgerBusy, LedgerRefused, LedgerUnavailable, NoRate
 from billing.journal import JournalUnwritable
 from kemi import calls, dialogs
 from kemi.refusals import ANSWERS
-from tests.unit.builders import Ledger, Rates, caller, known_bug, leg, not_opened, opened, rate
+from tests.unit.builders import Ledger, Rates, caller, leg, not_opened, opened, rate
 
 KEY = "call-1|from-1"
 
@@ -26,7 +27,7 @@ def live(world):
 def test_call_that_starts_has_its_dialog(world, script):
     """The dialog lasts the grant from the answer on, knows its call, and both sides are asked whether they live."""
     script.authorize()
-    assert [120] == world.dialog.lifetimes
+    assert [120 + dialogs.BACKSTOP_S] == world.dialog.lifetimes
     assert ["ka-src", "ka-dst"] == world.dialog.properties
     assert ("120", "account 0", "203.0.113.50") == tuple(world.dialog.variables[name] for name in "gas")
     assert "timeout_route" in world.context
@@ -36,7 +37,7 @@ def test_lifetime_is_what_the_ledger_granted(world, node, script):
     """A shorter step of the ladder is a shorter lifetime."""
     use(node, open_call=opened(30))
     script.authorize()
-    assert [30] == world.dialog.lifetimes
+    assert ([30 + dialogs.BACKSTOP_S], "30") == (world.dialog.lifetimes, world.dialog.variables["g"])
 
 
 def test_call_key_is_nothing_of_the_wire(world, node, script):
@@ -149,7 +150,6 @@ def test_old_nonce_is_challenged_again(world, script, journal):
     assert ([("example.net",)], [], []) == (world.did("challenge"), world.replied, journal())
 
 
-@known_bug("tuple(text.split(',')): an empty text or a blank behind the comma refuses every call; DialPlan.from_text")
 @pytest.mark.parametrize("prefixes", ["", "00, 011"])
 def test_dial_plan_is_read_as_the_row_has_it(world, node, script, prefixes):
     """No international prefix, or a blank behind a comma, is a dial plan like another."""
@@ -238,7 +238,6 @@ def test_unwritable_journal_refuses_new_calls(world, node, script, monkeypatch):
     assert ([503], []) == (world.replied, node.ledger.asked_for("open_call"))
 
 
-@known_bug("the worker does not look at the breaker: what queued up before it opened waits a second each")
 @pytest.mark.parametrize("route", ["authorize", "announce"])
 def test_queued_calls_do_not_wait_for_a_dead_database(world, node, script, route):
     """A call that was queued when the breaker opened is refused at once."""
@@ -248,7 +247,6 @@ def test_queued_calls_do_not_wait_for_a_dead_database(world, node, script, route
     assert ([503], []) == (world.replied, node.ledger.asked)
 
 
-@known_bug("each identify that works sets the count of failures back to none")
 def test_database_that_reads_but_does_not_write_opens_the_breaker(world, node, script):
     """When only open_call hangs (full disk, locked table) the breaker opens all the same."""
     use(node, open_call=LedgerUnavailable("timeout"))
@@ -256,6 +254,51 @@ def test_database_that_reads_but_does_not_write_opens_the_breaker(world, node, s
         world.request(ci=f"call-{number}")
         script.authorize()
     assert node.breaker.is_open() is True
+
+
+@pytest.mark.parametrize("routine", ["identify_digest", "open_call"])
+def test_busy_account_does_not_open_the_breaker(world, node, script, routine):
+    """One hot account is no dead database: its callers hear 503, everybody else calls on."""
+    node.breaker = Breaker(1, 60_000)
+    use(node, **{routine: LedgerBusy("undone 3 times")})
+    script.authorize()
+    assert ([503], [], {}) == (world.replied, world.did("relay"), live(world))
+    assert node.breaker.is_open() is False
+
+
+def test_busy_account_leaves_it_to_the_journal_what_was_opened(world, node, script, journal):
+    """The call is refused with a fact, so that nothing stays held if the ledger did open it."""
+    use(node, open_call=LedgerBusy("undone 3 times"))
+    script.authorize()
+    assert [("unopened", "billing_unavailable")] == [(fact["kind"], fact["result"]) for fact in journal()]
+
+
+def test_refusal_shows_a_ledger_that_answers(world, node, script):
+    """Who is refused for money was refused by a database that is there."""
+    node.breaker = Breaker(2, 60_000)
+    node.breaker.failed()
+    use(node, open_call=not_opened("insufficient_balance"))
+    script.authorize()
+    node.breaker.failed()
+    assert node.breaker.is_open() is False
+
+
+def test_call_after_the_breakers_time_is_its_probe(world, node, script, monkeypatch):
+    """When the breaker's time is over one call finds out whether the database is back, and closes the breaker."""
+    now_ms = [1_000_000]
+    monkeypatch.setattr(breaker, "monotonic_ms", lambda: now_ms[0])
+    node.breaker = Breaker(1, 5000)
+    node.breaker.failed()
+    now_ms[0] += 5001
+    script.request_route()
+    assert [("ksr_authorize",)] == world.did("async")
+    script.authorize()
+    assert 1 == len(world.did("relay"))
+    node.breaker.failed()
+    assert node.breaker.is_open() is True
+    now_ms[0] += 5001
+    script.request_route()
+    assert [] == world.replied
 
 
 # --- whatever goes wrong ------------------------------------------------------------------------------------
@@ -274,7 +317,6 @@ def test_exception_after_the_hold_gives_it_back(world, script, journal, monkeypa
     assert ([500], "failed") == (world.replied, fact["kind"])
 
 
-@known_bug("the live key stays taken for 25 hours")
 def test_exception_after_the_hold_frees_the_live_key(world, script, monkeypatch):
     """A call that the proxy failed to start leaves no live key when no dialog event follows."""
 
@@ -286,19 +328,19 @@ def test_exception_after_the_hold_frees_the_live_key(world, script, monkeypatch)
     assert {} == live(world)
 
 
-@known_bug("InvalidTariff is neither Refused nor LedgerError: 500, no CDR, and the live key stays taken for 25 hours")
 def test_broken_rate_refuses_the_call_properly(world, node, script, journal):
-    """A rate that cannot be read is the node's own trouble: 503, a CDR, and the key is free."""
+    """A rate that cannot be read sells no call: 404, a CDR that names the rate, and the key is free."""
     node._rates = Rates(InvalidTariff("rate 7: schedule"))
     script.authorize()
-    assert ([503], 1, {}) == (world.replied, len(journal()), live(world))
+    (fact,) = journal()
+    assert ([404], {}, True) == (world.replied, live(world), "rate 7: schedule" in fact["detail"])
 
 
 def test_cancelled_while_queued_is_nothing(world, node, script, journal):
-    """A call cancelled before its turn asks nothing and leaves nothing."""
+    """A call cancelled before its turn asks nothing and leaves nothing but its 487."""
     world.truths["cancelled"] = 1
     script.authorize()
-    assert ([], [], []) == (node.ledger.asked, journal(), world.actions)
+    assert ([], [], {}, [487]) == (node.ledger.asked, journal(), live(world), world.replied)
 
 
 def test_cancelled_while_it_was_opened_is_given_back(world, node, script, journal, monkeypatch):
@@ -312,10 +354,9 @@ def test_cancelled_while_it_was_opened_is_given_back(world, node, script, journa
     script.authorize()
     (fact,) = journal()
     assert ("failed", "cancelled", 487) == (fact["kind"], fact["result"], fact["sip_code"])
-    assert ([], {}) == (world.did("relay"), live(world))
+    assert ([], {}, [487]) == (world.did("relay"), live(world), world.replied)
 
 
-@known_bug("remembered as carrier_failed before it is asked whether the caller cancelled")
 def test_cancelled_on_the_way_to_the_carrier_is_cancelled(world, script, journal):
     """A CANCEL between the dialog and the relay is the caller's doing, not the carriers'."""
 
@@ -359,7 +400,6 @@ def test_announcement_for_an_unknown_number_has_the_balance(world, node, script)
     assert ([404], "5") == (world.replied, headers["X-Meterline-Balance"])
 
 
-@known_bug("only LedgerUnavailable is caught: any other error of the rate look-up is 500")
 def test_announcement_that_the_ledger_refuses_is_503(world, node, script):
     """An error of the ledger is the node's own trouble."""
     node._rates = Rates(LedgerRefused("x", "y"))

@@ -209,6 +209,24 @@ def test_emergency_call_goes_out_before_anything_is_asked(world, node, script, d
     assert [(f"sip:{number}@192.0.2.1:5060;transport=udp",)] == world.did("relay")
 
 
+def test_emergency_call_keeps_its_live_key_while_it_is_up(world, script):
+    """Its Call-ID and tag are taken like any other call's, and nobody cuts it."""
+    world.request(rU="112")
+    script.request_route()
+    assert {"call-1|from-1": 1} == world.tables["live"]
+    assert ("1", "112") == (world.dialog.variables["m"], world.dialog.variables["n"])
+    assert world.dialog.lifetimes[0] >= 86_400
+
+
+def test_call_with_the_tags_of_an_emergency_call_is_482(world, node, script):
+    """Nobody gets at an emergency call's dialog with a second INVITE."""
+    world.request(rU="112")
+    script.request_route()
+    world.request()
+    script.authorize()
+    assert ([482], []) == (world.replied, node.ledger.asked_for("open_call"))
+
+
 @pytest.mark.parametrize("dialled", ["1120", "0112", "*112", "49112", "112;phone-context=x"])
 def test_number_like_an_emergency_number_is_an_ordinary_call(world, script, dialled):
     """Only the listed numbers themselves are emergency calls."""
