@@ -126,9 +126,7 @@ class AdminLedger(LedgerSession):
 
     # --- where calls come from and go to ------------------------------------------------------------------------------
 
-    def create_trunk(
-        self, name: str, kind: TrunkKind, networks: Iterable[str], *, user_id: int | None = None
-    ) -> int:
+    def create_trunk(self, name: str, kind: TrunkKind, networks: Iterable[str], *, user_id: int | None = None) -> int:
         """A trusted source and its networks (CIDR texts); kind 'customer' needs the user whose calls they are."""
         trunk_id = self._insert("INSERT INTO trunk (name, kind, user_id) VALUES (%s, %s, %s)", name, kind, user_id)
         for network in networks:

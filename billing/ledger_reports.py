@@ -47,9 +47,7 @@ class ReportsLedger(LedgerSession):
         if call_key is not None:
             where, args = "call_key = %s", [call_key]
         elif account_id is not None:
-            where = (
-                "(account_id = %s OR call_key IN (SELECT call_key FROM v_cdr_leg WHERE v_cdr_leg.account_id = %s))"
-            )
+            where = "(account_id = %s OR call_key IN (SELECT call_key FROM v_cdr_leg WHERE v_cdr_leg.account_id = %s))"
             args = [str(account_id), str(account_id)]
         calls = self._select(f"SELECT * FROM v_cdr WHERE {where} ORDER BY call_key DESC LIMIT %s", *args, limit)  # noqa: S608 - constant conditions
         if not calls:
@@ -62,8 +60,7 @@ class ReportsLedger(LedgerSession):
         by_call = groupby(rows, lambda row: row["call_key"])
         legs = {key: tuple(record(CdrLeg, row) for row in group) for key, group in by_call}
         return [
-            record(Cdr, row, provisional=bool(row["provisional"]), legs=legs.get(row["call_key"], ()))
-            for row in calls
+            record(Cdr, row, provisional=bool(row["provisional"]), legs=legs.get(row["call_key"], ())) for row in calls
         ]
 
     def entries(self, *, account_id: int | None = None, limit: int = ROWS_DEFAULT) -> list[Entry]:

@@ -135,9 +135,7 @@ def load_demo(
     reseller = _account(ledger_admin, cashier, "reseller", RESELLER, tariffs["Northwind buys"], None, "50.00")
     customer = _account(ledger_admin, cashier, "customer", CUSTOMER, tariffs["Retail by the second"], None, "10.00")
     ledger_admin.set_account(customer, max_calls=3, low_balance="2.00", low_balance_max_calls=1, longest_call_s=7200)
-    cards = {
-        card.name: _card(ledger_admin, cashier, card, tariffs[card.tariff], reseller, secrets) for card in _CARDS
-    }
+    cards = {card.name: _card(ledger_admin, cashier, card, tariffs[card.tariff], reseller, secrets) for card in _CARDS}
     extensions = {name: _extension(ledger_admin, customer, name, realm, secrets) for name in EXTENSIONS}
     trunks = {
         "IVR": ledger_admin.create_trunk("IVR", "ivr", [ivr_network]),

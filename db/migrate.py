@@ -64,8 +64,9 @@ def migrate(
     definers. Raises SettingsError when the server's settings would lose money, or a login has rights of its own.
     """
     params = {key: value for key, value in server.items() if key not in {"database", "db"}}
-    with closing(pymysql.connect(**params, charset=CHARACTER_SET) if "charset" not in params
-                 else pymysql.connect(**params)) as connection:
+    with closing(
+        pymysql.connect(**params, charset=CHARACTER_SET) if "charset" not in params else pymysql.connect(**params)
+    ) as connection:
         check_settings(connection)
         _prepare(connection, database)
         changes = [

@@ -15,6 +15,7 @@ import pymysql
 import pymysql.cursors
 from ulid import ULID
 
+from billing.errors import KeyConflict, LedgerRefused
 from billing.ledger import Ledger, LedgerAddress
 from billing.ledger_types import CallRecord, OpenLeg, OpenRequest, Settlement
 from db.migrate import RuntimeLogin, migrate
@@ -242,6 +243,15 @@ def call_record(account_id: int | None, **more: Any) -> CallRecord:
         opened_ago_ms=0,
     )
     return replace(plain, **more)
+
+
+def refused(ask: Callable[[], object]) -> str:
+    """The token of the refusal, "" if there was none."""
+    try:
+        ask()
+    except (LedgerRefused, KeyConflict) as refusal:
+        return refusal.token
+    return ""
 
 
 def ago(**span: float) -> datetime:

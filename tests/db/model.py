@@ -88,7 +88,11 @@ class Model:
         """Outcome, failed leg, grant."""
         if key in self.live:
             call = self.live[key]
-            return ("opened", None, call.grant_s) if (call.chain, call.prices) == (chain, prices) else ("key_conflict", None, 0)
+            return (
+                ("opened", None, call.grant_s)
+                if (call.chain, call.prices) == (chain, prices)
+                else ("key_conflict", None, 0)
+            )
         if key in self.ended or key in self.recorded:
             return "call_ended", None, 0
         for leg, (account, price) in enumerate(zip(chain, prices, strict=True)):

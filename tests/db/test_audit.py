@@ -67,8 +67,8 @@ def test_errors_of_two_calls_do_not_cancel(bank: Bank) -> None:
 def test_an_entry_for_a_call_that_never_was(bank: Bank) -> None:
     """A charge without a CDR."""
     key = new_key()
-    bank.sql("INSERT INTO entry SELECT %s, account_id, 'call', -1, 0, 0, 0, 'x', 'x', '', '', UTC_TIMESTAMP() FROM entry"
-             " WHERE kind = 'top_up' AND account_id = 1", key)  # fmt: skip
+    bank.sql("INSERT INTO entry SELECT %s, account_id, 'call', -1, 0, 0, 0, 'x', 'x', '', '', UTC_TIMESTAMP()"
+             " FROM entry WHERE kind = 'top_up' AND account_id = 1", key)  # fmt: skip
     bank.sql("UPDATE purse SET balance = balance - 1 WHERE account_id = 1")
 
     assert [("charge", key, "0", "1")] == _found(bank)

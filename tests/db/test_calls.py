@@ -219,7 +219,10 @@ def test_a_settlement_charges_every_leg_and_writes_the_cdr(bank: Bank) -> None:
 
     answer = bank.proxy.settle_call(key, settlement(["0.60", "0.30"], detail="fine"))
 
-    legs = (ChargedLeg(0, card, Decimal("0.6"), Decimal("9.4")), ChargedLeg(1, reseller, Decimal("0.3"), Decimal("49.7")))
+    legs = (
+        ChargedLeg(0, card, Decimal("0.6"), Decimal("9.4")),
+        ChargedLeg(1, reseller, Decimal("0.3"), Decimal("49.7")),
+    )
     assert SettleAnswer("settled", 120, legs) == answer
     assert bank.proxy.live_call(key) is None
     assert [(Decimal("9.4"), 0, 0), (Decimal("49.7"), 0, 0)] == [

@@ -189,7 +189,8 @@ def test_a_routine_that_the_server_undid_is_called_again(bank: Bank, code: int) 
 def test_the_session_is_as_the_ledger_wants_it(bank: Bank) -> None:
     """Autocommit, READ COMMITTED, UTC, strict."""
     (row,) = bank.proxy._select(
-        "SELECT @@autocommit AS a, @@tx_isolation AS i, @@time_zone AS z, @@innodb_lock_wait_timeout AS l, @@sql_mode AS m"
+        "SELECT @@autocommit AS a, @@tx_isolation AS i, @@time_zone AS z, @@innodb_lock_wait_timeout AS l,"
+        " @@sql_mode AS m"
     )
 
     assert (1, "READ-COMMITTED", "+00:00", 1) == (row["a"], row["i"], row["z"], row["l"])
@@ -199,7 +200,10 @@ def test_the_session_is_as_the_ledger_wants_it(bank: Bank) -> None:
 def test_the_settings_lead_to_the_server(bank: Bank) -> None:
     """Each role by its own login; a missing password is said before anything is tried."""
     database = DatabaseSettings(
-        port=bank.server.port, name=bank.database, proxy_password=PASSWORDS["proxy"], timeout_s=5  # type: ignore[arg-type]
+        port=bank.server.port,
+        name=bank.database,
+        proxy_password=PASSWORDS["proxy"],
+        timeout_s=5,  # type: ignore[arg-type]
     )
     ledger = Ledger.for_proxy(database)
     ledger.check_settings()

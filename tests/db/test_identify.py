@@ -51,7 +51,8 @@ def test_a_digest_user_is_found_by_his_exact_name_and_realm(bank: Bank) -> None:
         caller.user_id, caller.user_status, caller.user_max_calls, caller.ha1_md5, caller.ha1_sha256,
         caller.legs[0].account_id,
     )  # fmt: skip
-    for username, realm in (("alice", "example.org"), ("Alice ", "example.org"), ("Alice", "Example.org"), ("Alicé", "example.org"),
+    for username, realm in (("alice", "example.org"), ("Alice ", "example.org"), ("Alice", "Example.org"),
+                            ("Alicé", "example.org"),
                             ("Alice", "example.org "), ("Alice\0", "example.org")):  # fmt: skip
         assert bank.proxy.identify_digest(username, realm) is None
 
@@ -78,7 +79,10 @@ def test_a_caller_number_counts_on_its_own_trunk_only(bank: Bank) -> None:
     bank.admin.put_caller_number(trunk, "49301", user_id=user)
     bank.admin.put_caller_number(trunk, "49302", account_id=card)
 
-    by_user, by_card = bank.proxy.identify_caller_number(trunk, "49301"), bank.proxy.identify_caller_number(trunk, "49302")
+    by_user, by_card = (
+        bank.proxy.identify_caller_number(trunk, "49301"),
+        bank.proxy.identify_caller_number(trunk, "49302"),
+    )
 
     assert by_user is not None
     assert by_card is not None
@@ -317,7 +321,7 @@ def test_trunks_and_carriers_are_listed_as_the_proxy_needs_them(bank: Bank) -> N
      "INSERT INTO credential_card (account_id, number, pin_hash) VALUES (1, '12', REPEAT('a', 64))",
      "INSERT INTO credential_card (account_id, number, pin_hash) VALUES (1, '123456x', REPEAT('a', 64))",
      "INSERT INTO credential_card (account_id, number, pin_hash) VALUES (1, '123456', '1234')",
-     "INSERT INTO credential_digest (user_id, username, realm, ha1_md5, ha1_sha256) VALUES (1, 'x', 'y', 'secret', 'z')",
+     "INSERT INTO credential_digest (user_id, username, realm, ha1_md5, ha1_sha256) VALUES (1, 'x', 'y', 'pw', 'z')",
      "INSERT INTO credential_caller_number (trunk_id, number) VALUES (1, '123')",
      "INSERT INTO user (account_id, name) VALUES (999999, 'x')"],
 )  # fmt: skip

@@ -116,7 +116,9 @@ def test_a_migration_that_was_killed_is_finished(bank: Bank, again: Callable[...
     bank.proxy.heartbeat("node")
 
 
-def test_two_migrations_at_once_follow_one_another(bank: Bank, again: Callable[..., list[str]], monkeypatch: Any) -> None:
+def test_two_migrations_at_once_follow_one_another(
+    bank: Bank, again: Callable[..., list[str]], monkeypatch: Any
+) -> None:
     """The second waits, and gives up with a sentence."""
     monkeypatch.setattr(module, "LOCK_WAIT_S", 0)
     bank.sql(f"SELECT GET_LOCK('{module.LOCK_NAME}', 0)")
@@ -132,7 +134,10 @@ def test_a_changed_password_is_set_and_an_empty_one_refused(bank: Bank, again: C
     """On every host of the login."""
     changed = [RuntimeLogin("proxy", "meterline_proxy", "another"), *logins()[1:]]
     try:
-        assert again(logins=changed) == ["password of meterline_proxy@localhost", "password of meterline_proxy@127.0.0.1"]
+        assert again(logins=changed) == [
+            "password of meterline_proxy@localhost",
+            "password of meterline_proxy@127.0.0.1",
+        ]
         bank.another("proxy", password="another").heartbeat("node")
         with pytest.raises(SettingsError, match="password of meterline_proxy is empty"):
             again(logins=[RuntimeLogin("proxy", "meterline_proxy", "")])

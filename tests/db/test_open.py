@@ -295,7 +295,9 @@ def _content(account: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("amount", ["abc", "1e20", 1e20, "-1", "1.1234567", "", None, "1" * 13, {}, [], "1\n", "9" * 300])
+@pytest.mark.parametrize(
+    "amount", ["abc", "1e20", 1e20, "-1", "1.1234567", "", None, "1" * 13, {}, [], "1\n", "9" * 300]
+)
 @pytest.mark.parametrize("place", ["hold", "smallest"])
 def test_a_bad_amount_in_a_leg_is_refused(bank: Bank, amount: Any, place: str) -> None:
     """JSON_TABLE alone would make 0 of "abc", clip 1e20 and round a seventh decimal."""

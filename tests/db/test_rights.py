@@ -61,7 +61,8 @@ def thief(bank: Bank, role: str) -> Iterator[Any]:
 def test_no_login_touches_a_table_that_holds_money(thief: Any, table: str) -> None:
     """Not to write, and not to read either: views are for that."""
     for sql in (
-        f"INSERT INTO {table} SELECT * FROM {table}", f"DELETE FROM {table}", f"TRUNCATE {table}", f"SELECT 1 FROM {table}",
+        f"INSERT INTO {table} SELECT * FROM {table}", f"DELETE FROM {table}", f"TRUNCATE {table}",
+        f"SELECT 1 FROM {table}",
         f"REPLACE INTO {table} SELECT * FROM {table}", f"ALTER TABLE {table} ADD x INT", f"DROP TABLE {table}",
         f"LOCK TABLES {table} WRITE", f"CREATE INDEX x ON {table} (x)", f"RENAME TABLE {table} TO x",
         f"CREATE TRIGGER x BEFORE INSERT ON {table} FOR EACH ROW SET @x = 1",
@@ -134,30 +135,21 @@ def test_no_login_shadows_a_table_or_makes_code(thief: Any) -> None:
     for sql in (
         "CREATE TEMPORARY TABLE purse (account_id INT, balance INT)", "CREATE TABLE x (y INT)",
         "CREATE OR REPLACE PROCEDURE top_up() SELECT 1", "CREATE PROCEDURE x() SELECT 1",
-        "ALTER PROCEDURE top_up SQL SECURITY INVOKER", "DROP PROCEDURE top_up", "CREATE FUNCTION x() RETURNS INT RETURN 1",
+        "ALTER PROCEDURE top_up SQL SECURITY INVOKER", "DROP PROCEDURE top_up",
+        "CREATE FUNCTION x() RETURNS INT RETURN 1",
         "CREATE EVENT x ON SCHEDULE EVERY 1 DAY DO SELECT 1", "CREATE VIEW x AS SELECT 1",
         "CREATE DATABASE x", "DROP DATABASE ledger", "CREATE USER x", "GRANT ALL ON *.* TO CURRENT_USER()",
-        f"GRANT EXECUTE ON PROCEDURE move_money TO CURRENT_USER()", "SET GLOBAL innodb_flush_log_at_trx_commit = 0",
+        "GRANT EXECUTE ON PROCEDURE move_money TO CURRENT_USER()", "SET GLOBAL innodb_flush_log_at_trx_commit = 0",
         "SELECT * FROM mysql.global_priv", "SELECT LOAD_FILE('/etc/passwd')  FROM mysql.user",
         "FLUSH PRIVILEGES", "SHUTDOWN", "SET ROLE dba",
     ):  # fmt: skip
         assert thief(sql) != 0, sql
 
 
-def test_no_login_chooses_the_time(bank: Bank, thief: Any) -> None:
+def test_no_login_chooses_the_time(thief: Any) -> None:
     """SET timestamp would make a call last no time at all."""
-    thief("SET timestamp = 1")
-    connection = bank.plain("proxy")
-    with connection.cursor() as cursor:
-        try:
-            cursor.execute("SET timestamp = 1")
-        except pymysql.err.MySQLError as error:
-            assert error.args[0] in DENIED
-        cursor.execute("SELECT UTC_TIMESTAMP()")
-        row = cursor.fetchone()
-    connection.close()
-    assert row is not None
-    assert row[0].year > 1970
+    assert thief("SET timestamp = 1") in DENIED
+    assert thief("SET SESSION timestamp = 1, time_zone = '+00:00'") in DENIED
 
 
 def test_a_login_executes_its_own_routines_and_no_others(bank: Bank, role: str, thief: Any) -> None:
@@ -211,7 +203,8 @@ def test_checks_switched_off_do_not_let_money_out(bank: Bank) -> None:
 
 @pytest.mark.parametrize(
     "sabotage",
-    ["sql_mode = ''", "sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,IGNORE_SPACE,SIMULTANEOUS_ASSIGNMENT'",
+    ["sql_mode = ''",
+     "sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,IGNORE_SPACE,SIMULTANEOUS_ASSIGNMENT'",
      "group_concat_max_len = 4", "max_recursive_iterations = 1", "default_regex_flags = 'MULTILINE,EXTENDED,DOTALL'",
      "autocommit = 0", "sql_select_limit = 1", "sql_safe_updates = 1", "collation_connection = 'latin1_swedish_ci'",
      "tx_isolation = 'SERIALIZABLE'", "tx_isolation = 'READ-UNCOMMITTED'", "time_zone = '+13:00'",

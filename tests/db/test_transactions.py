@@ -134,7 +134,10 @@ def test_whatever_breaks_in_an_open_it_is_all_or_nothing(new_bank: Any, table: s
 
 def test_an_answer_is_read_to_its_end(bank: Bank) -> None:
     """Rows first, an error after them: the rows are not true, and the client says so."""
-    bank.sql("CREATE OR REPLACE PROCEDURE late_error() BEGIN SELECT 'ok' AS outcome; CALL refuse('late: after the rows'); END")
+    bank.sql(
+        "CREATE OR REPLACE PROCEDURE late_error()"
+        " BEGIN SELECT 'ok' AS outcome; CALL refuse('late: after the rows'); END"
+    )
     bank.sql("GRANT EXECUTE ON PROCEDURE late_error TO 'meterline_proxy'@'127.0.0.1'")
 
     with pytest.raises(LedgerRefused, match="late: after the rows"):
@@ -144,7 +147,7 @@ def test_an_answer_is_read_to_its_end(bank: Bank) -> None:
 
 @pytest.mark.parametrize("value", ["12abc", "abc", "-1", "1" * 30, "1.5e400"])
 def test_a_value_that_does_not_fit_leaves_no_transaction_open(bank: Bank, value: str) -> None:
-    """"12abc" for a number is an error of the class of warnings (1265), which a handler for SQLEXCEPTION lets pass:
+    """ "12abc" for a number is an error of the class of warnings (1265), which a handler for SQLEXCEPTION lets pass:
     the transaction would stay open, with its locks, until the connection ended."""
     account, connection = bank.account("10"), bank.plain("proxy")
     content = {
@@ -164,7 +167,9 @@ def test_a_value_that_does_not_fit_leaves_no_transaction_open(bank: Bank, value:
 
 def test_every_routine_with_a_transaction_is_written_alike() -> None:
     """Refuses another around it, handles every error with ROLLBACK and RESIGNAL, reads what is committed, commits."""
-    handler = re.compile(r"DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 [^\n]*\n\s+BEGIN\n\s+ROLLBACK;\n\s+RESIGNAL;\n\s+END;")
+    handler = re.compile(
+        r"DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 [^\n]*\n\s+BEGIN\n\s+ROLLBACK;\n\s+RESIGNAL;\n\s+END;"
+    )
     files = [path for path in (FOLDER / "routines").glob("*.sql") if "START TRANSACTION" in path.read_text()]
     assert len(files) == 15
 
