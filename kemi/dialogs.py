@@ -119,11 +119,12 @@ def _route_ack() -> None:
     if ksr.check_transaction() == ksr.ABSORBED or not ksr.is_known_dialog() or not _comes_from_its_side():
         return
     state = ksr.pv("$dlg(state)")
-    if state not in (UNACKED, CONFIRMED) or ksr.dialog_var("x"):
+    if state in EARLY_STATES:
         return
     target = _other_side()
-    ksr.manage_dialog()
-    if state == UNACKED:  # only the first one re-arms; setting it at each would let a flood of them put off the end
+    if state != ENDED:  # a BYE may overtake the ACK; the callee still waits for it
+        ksr.manage_dialog()
+    if state == UNACKED and not ksr.dialog_var("x"):  # only the first one re-arms; setting it at each would let a flood of them put off the end
         ksr.set_dialog_lifetime(lifetime_s(remaining_s()))
     _send(target)
 
