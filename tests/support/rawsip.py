@@ -305,14 +305,11 @@ class RawCallee(RawSip):
 
 
 def answers(tag: str = "") -> Callable[[RawCallee, Message], None]:
-    """A script: ring, then answer every INVITE and re-INVITE."""
+    """A script: answer every INVITE and re-INVITE at once, without ringing."""
 
     def script(callee: RawCallee, request: Message) -> None:
         if request.method == "INVITE":
-            own = tag or f"tag{request.call_id[:12]}"
-            if not request.to_tag:
-                callee.answer(request, 180, "Ringing", tag=own)
-            callee.answer(request, 200, tag=own, body=SDP)
+            callee.answer(request, 200, tag=tag or f"tag{request.call_id[:12]}", body=SDP)
 
     return script
 
