@@ -124,7 +124,7 @@ def _route_ack() -> None:
     target = _other_side()
     if state != ENDED:  # a BYE may overtake the ACK; the callee still waits for it
         ksr.manage_dialog()
-    if state == UNACKED and not ksr.dialog_var("x"):  # only the first one re-arms; setting it at each would let a flood of them put off the end
+    if state == UNACKED:  # only the first one re-arms; setting it at each would let a flood of them put off the end
         ksr.set_dialog_lifetime(lifetime_s(remaining_s()))
     _send(target)
 

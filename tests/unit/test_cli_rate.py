@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.app import main
+
 CHECKOUT = Path(__file__).parents[2]
 TARIFF = {"connect_fee": "0.1", "rate_per_min": "0.6", "initial_s": 60, "increment_s": 6}
 WEEKDAYS = {
@@ -23,21 +25,16 @@ WEEKDAYS = {
 
 
 @pytest.fixture
-def rate(tmp_path):
-    """Runs the command on a tariff; exit code, standard output, standard error."""
+def rate(tmp_path, capsys, monkeypatch):
+    """Runs the command on a tariff, in this process; exit code, standard output, standard error."""
+    monkeypatch.setenv("METERLINE_SETTINGS", "/nowhere")
+    monkeypatch.chdir(tmp_path)
 
     def _rate(tariff: object, *words: str) -> tuple[int, str, str]:
         file = tmp_path / "tariff.json"
         file.write_text(tariff if isinstance(tariff, str) else json.dumps(tariff))
-        done = subprocess.run(
-            [CHECKOUT / "bin" / "meterline", "rate", "--tariff-file", file, *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "METERLINE_SETTINGS": "/nowhere"},
-        )
-        return done.returncode, done.stdout, done.stderr
+        code = main(["rate", "--tariff-file", str(file), *words])
+        return code, *capsys.readouterr()
 
     return _rate
 
@@ -92,6 +89,20 @@ def test_one_line_of_complaint(rate, tariff, words, named):
     assert output == ""
     assert named in complaint
     assert 1 == complaint.count("\n")
+
+
+def test_command_runs_from_anywhere(tmp_path):
+    """The script in bin/ as a person calls it, in a folder that is not the checkout's."""
+    (tmp_path / "tariff.json").write_text(json.dumps(TARIFF))
+    done = subprocess.run(
+        [CHECKOUT / "bin" / "meterline", "rate", "--tariff-file", "tariff.json", "--seconds", "61"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "METERLINE_SETTINGS": "/nowhere"},
+    )
+    assert (0, '{"cost": "0.7600"}\n', "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -226,12 +226,22 @@ def test_ended_calls_are_not_remembered_for_ever(clock, world, node):
         answer(world, node, f"call {number}", f"call-{number}")
         if number % 2:
             node.record(facts.ended(f"call {number}", 1000, "caller", 1))
+        elif number % 4:
+            del world.dialogs[f"call-{number}", "from-1"]  # and nobody knows why
     made.tick()
     assert 10 == len(made._waiting)
     clock.go_on(120)
     made.tick()
     made.tick()
     assert ([], set()) == (made._deadlines, made._waiting)
+
+
+def test_end_in_the_journal_is_enough(up, node, clock, script, journal):
+    """The proxy died before the dialog store had the mark: the end that was written is the end that counts."""
+    node.record(facts.ended(KEY, 1000, "caller", 1))
+    clock.go_on(120)
+    script.cutter("cutter")
+    assert ([(KEY, "caller", 1000)], []) == (ends(journal), up.did("send"))
 
 
 # --- after a restart ---------------------------------------------------------------------------------------------
