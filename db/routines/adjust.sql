@@ -1,5 +1,5 @@
--- A correction, up or down ("-3.5"). Only with p_force may a debit leave less than nothing available; calls in progress
--- then end at their grants. A reason must be given.
+-- A correction, up or down ("-3.5"). Only with p_force may a debit leave less than nothing available; calls in
+-- progress then end at their grants. A reason must be given.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE adjust(
   IN p_key LONGTEXT,
   IN p_account_id BIGINT UNSIGNED,

@@ -1,5 +1,5 @@
--- The callee answered p_answered_ago_ms ago. 'answered' (also when it was known already), 'settled' or 'unknown_call'.
--- Locks the call's row alone: no other routine waits for a purse while it holds one of those.
+-- The callee answered p_answered_ago_ms ago. 'answered' (also when it was known already), 'settled' or
+-- 'unknown_call'. Locks the call's row alone: no other routine waits for a purse while it holds one of those.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE answer_call(
   IN p_call_key LONGTEXT,
   IN p_answered_ago_ms BIGINT UNSIGNED,

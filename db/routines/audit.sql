@@ -1,6 +1,6 @@
--- Works out every balance, hold and counter again and answers what differs: what, id (an account's or a call's), expected,
--- actual. No row is the only good answer. One snapshot for all of it, and covering indexes for what grows without end, so
--- that ten million entries take seconds. Each check is a view, db/views/audit_*.sql.
+-- Works out every balance, hold and counter again and answers what differs: what, id (an account's or a call's),
+-- expected, actual. No row is the only good answer. One snapshot for all of it, and covering indexes for what grows
+-- without end, so that ten million entries take seconds. Each check is a view, db/views/audit_*.sql.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE audit()
 SQL SECURITY DEFINER
 READS SQL DATA

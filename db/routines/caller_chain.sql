@@ -1,6 +1,6 @@
--- The answer of the identify_* routines: the chain of p_account_id, a row a leg, the account itself first and then each
--- parent; none for NULL. One statement, so that all of it is of one moment. A chain longer than 8 ends at the 8th, and
--- open_call refuses it, because the last leg's parent_id is not NULL. Internal.
+-- The answer of the identify_* routines: the chain of p_account_id, a row a leg, the account itself first and then
+-- each parent; none for NULL. One statement, so that all of it is of one moment. A chain longer than 8 ends at the
+-- 8th, and open_call refuses it, because the last leg's parent_id is not NULL. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE caller_chain(
   IN p_account_id BIGINT UNSIGNED,
   IN p_user_id BIGINT UNSIGNED,

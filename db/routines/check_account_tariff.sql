@@ -1,5 +1,5 @@
--- Refuses an account in another currency than its tariff's. The foreign key of `account` says so too, less plainly, and
--- to whoever changes the tariff later. Internal.
+-- Refuses an account in another currency than its tariff's. The foreign key of `account` says so too, less plainly,
+-- and to whoever changes the tariff later. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE check_account_tariff(
   IN p_name VARCHAR(64),
   IN p_currency CHAR(3) CHARACTER SET ascii COLLATE ascii_bin,

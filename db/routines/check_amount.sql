@@ -1,5 +1,9 @@
 -- One amount as a number; what it is not, check_amounts says. Internal.
-CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE check_amount(IN p_what VARCHAR(128), IN p_text LONGTEXT, OUT p_amount DECIMAL(18,6))
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE check_amount(
+  IN p_what VARCHAR(128),
+  IN p_text LONGTEXT,
+  OUT p_amount DECIMAL(18,6)
+)
 SQL SECURITY DEFINER
 CONTAINS SQL
 BEGIN

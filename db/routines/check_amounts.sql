@@ -1,5 +1,5 @@
--- Refuses unless p_amounts, a JSON array, holds exactly p_count texts like 123.456789. Only after this may JSON_TABLE or
--- CAST make numbers of them: alone they turn "abc" into 0, clip 1e20 and round a seventh decimal. Internal.
+-- Refuses unless p_amounts, a JSON array, holds exactly p_count texts like 123.456789. Only after this may JSON_TABLE
+-- or CAST make numbers of them: alone they turn "abc" into 0, clip 1e20 and round a seventh decimal. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE check_amounts(
   IN p_what VARCHAR(128),
   IN p_amounts LONGTEXT,

@@ -1,5 +1,6 @@
--- Refuses charges that do not name each leg once, or exceed what p_legs says the leg can be charged at most: a JSON array
--- of {leg, most}, one for each leg of the call. Nothing billed is charged nothing, the connect fee included. Internal.
+-- Refuses charges that do not name each leg once, or exceed what p_legs says the leg can be charged at most: a JSON
+-- array of {leg, most}, one for each leg of the call. Nothing billed is charged nothing, the connect fee included.
+-- Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE check_charges(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_content LONGTEXT,

@@ -9,7 +9,8 @@ SQL SECURITY DEFINER
 CONTAINS SQL
 BEGIN
   IF p_text IS NULL OR p_text NOT REGEXP '\\A(?-i)[0-9A-Z]{26}\\z' THEN
-    CALL refuse(CONCAT('invalid_key: ', p_routine, ' key ', COALESCE(JSON_QUOTE(LEFT(p_text, 40)), 'NULL'), ' is not a ULID'));
+    CALL refuse(CONCAT('invalid_key: ', p_routine, ' key ', COALESCE(JSON_QUOTE(LEFT(p_text, 40)), 'NULL'),
+                       ' is not a ULID'));
   END IF;
   SET p_key = p_text;
 END

@@ -18,7 +18,8 @@ BEGIN
   WHILE v_above IS NOT NULL DO
     SET v_length = v_length + 1;
     IF v_length > 8 THEN
-      CALL refuse(CONCAT('invalid_parent: under account ', p_parent_id, ', ', p_name, ' would be the 9th of its chain'));
+      CALL refuse(CONCAT('invalid_parent: under account ', p_parent_id, ', ', p_name,
+                         ' would be the 9th of its chain'));
     END IF;
     SET v_above = (SELECT parent_id FROM account WHERE id = v_above);
   END WHILE;

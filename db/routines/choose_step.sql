@@ -18,7 +18,7 @@ BEGIN
    ORDER BY payable.step
    LIMIT 1;
 
-  IF p_step IS NULL THEN -- each leg can pay some step, yet none is for all: the holds do not fall with the steps
-    CALL refuse('invalid_content: the holds of open_call do not fall with its steps');
+  IF p_step IS NULL THEN -- each leg can pay its last hold, and yet there is no step for all
+    CALL refuse('invalid_content: the holds of open_call do not go with its steps');
   END IF;
 END

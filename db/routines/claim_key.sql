@@ -1,5 +1,5 @@
--- Takes a key for a movement of money, or finds that the same movement took it already (p_repeated). The purses of the
--- movement are locked, so that a repetition waits until the first is through. Internal.
+-- Takes a key for a movement of money, or finds that the same movement took it already (p_repeated). The purses of
+-- the movement are locked, so that a repetition waits until the first is through. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE claim_key(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin,

@@ -1,5 +1,6 @@
 -- Moves a live call with its legs to the CDRs, releases its holds and posts its charges, p_charges as in settle_call;
--- NULL: the whole holds, provisionally, because nobody knows how the call ended. Purses and call are locked. Internal.
+-- NULL: the whole holds, provisionally, because nobody knows how the call ended. Purses and call are locked.
+-- Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE close_call(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_talked_ms BIGINT UNSIGNED,
@@ -53,7 +54,7 @@ BEGIN
     STRAIGHT_JOIN purse ON purse.account_id = cdr_leg.account_id
    WHERE cdr.call_key = p_key AND cdr_leg.charge > 0;
 
-  UPDATE cdr_leg STRAIGHT_JOIN purse ON purse.account_id = cdr_leg.account_id
+  UPDATE cdr_leg STRAIGHT_JOIN purse FORCE INDEX (PRIMARY) ON purse.account_id = cdr_leg.account_id
      SET purse.balance = purse.balance - cdr_leg.charge,
          purse.held = purse.held - cdr_leg.hold,
          purse.calls = purse.calls - 1

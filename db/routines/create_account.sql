@@ -1,5 +1,5 @@
--- An account with its purse, empty and active. Answers id. The name is its key: the same account again gives the same id,
--- and is an error with another kind, parent, currency, tariff or credit limit.
+-- An account with its purse, empty and active. Answers id. The name is its key: the same account again gives the same
+-- id, and is an error with another kind, parent, currency, tariff or credit limit.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE create_account(
   IN p_kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_name VARCHAR(64),

@@ -1,8 +1,9 @@
 -- Lengthens a call's grant from p_old_grant_s to p_new_grant_s seconds. p_legs: [{"leg":0,"hold":"2.4"}, ..], the new
--- holds in absolute figures, so that a repeated call changes nothing. Status and expiry are checked again on each level.
+-- holds in absolute figures, so that a repeated call changes nothing. Status and expiry are checked again on each
+-- level.
 --
--- Answers a row a leg: outcome ('extended', 'stale' when the grant is not the old one, 'settled', 'unknown_call', or why
--- not), failed_leg, and what is true now: grant_s, leg, account_id, hold, available.
+-- Answers a row a leg: outcome ('extended', 'stale' when the grant is not the old one, 'settled', 'unknown_call', or
+-- why not), failed_leg, and what is true now: grant_s, leg, account_id, hold, available.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE extend_call(
   IN p_call_key LONGTEXT,
   IN p_old_grant_s INT UNSIGNED,

@@ -1,5 +1,5 @@
--- The chain of the user or card that this number is on an active trunk for caller numbers, as caller_chain answers it.
--- Reads only.
+-- The chain of the user or card that this number is on an active trunk for caller numbers, as caller_chain answers
+-- it. Reads only.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE identify_caller_number(
   IN p_trunk_id BIGINT UNSIGNED,
   IN p_number TEXT

@@ -1,4 +1,5 @@
--- The chain of the user who has this user name and realm, with the stored HA1s, as caller_chain answers it. Reads only.
+-- The chain of the user who has this user name and realm, with the stored HA1s, as caller_chain answers it. Reads
+-- only.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE identify_digest(IN p_username TEXT, IN p_realm TEXT)
 SQL SECURITY DEFINER
 READS SQL DATA

@@ -1,5 +1,5 @@
--- May the grant grow? 'extended', or the first reason against it, leg 0 first. The purses are locked. The number of calls
--- is not asked again: this one counts already. Internal.
+-- May the grant grow? 'extended', or the first reason against it, leg 0 first. The purses are locked. The number of
+-- calls is not asked again: this one counts already. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE judge_extend(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_new_grant_s INT UNSIGNED,

@@ -21,19 +21,11 @@ BEGIN
     -- Exact without a lock of its own: every call of this user locks the purse of leg 0.
     SELECT COUNT(*) INTO v_user_calls FROM live_call WHERE user_id = v_user;
 
-    WITH given AS (
-      SELECT leg, account_id, smallest, MIN(hold) AS least, LEAD(account_id) OVER (ORDER BY leg) AS parent_id
-        FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
-          leg FOR ORDINALITY,
-          account_id BIGINT UNSIGNED PATH '$.account',
-          smallest DECIMAL(18,6) PATH '$.smallest',
-          NESTED PATH '$.holds[*]' COLUMNS (hold DECIMAL(18,6) PATH '$')
-        )) AS content
-       GROUP BY leg, account_id, smallest
-    ), judged AS (
+    WITH judged AS (
       SELECT given.leg - 1 AS leg,
              CASE
-               WHEN NOT (account.parent_id <=> given.parent_id) THEN 'chain_changed'
+               WHEN NOT (account.parent_id <=> JSON_VALUE(p_content, CONCAT('$.legs[', given.leg, '].account')))
+                    THEN 'chain_changed'
                WHEN given.leg = 1 AND v_user IS NOT NULL AND NOT (user.account_id <=> account.id) THEN 'unknown_user'
                WHEN account.status <> 'active' THEN CONCAT('account_', account.status)
                WHEN account.expires_at <= v_now THEN 'account_expired'
@@ -45,7 +37,12 @@ BEGIN
                WHEN purse.balance + purse.credit_limit - purse.held < GREATEST(given.smallest, given.least)
                     THEN 'insufficient_balance'
              END AS refusal
-        FROM given
+        FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
+               leg FOR ORDINALITY,
+               account_id BIGINT UNSIGNED PATH '$.account',
+               smallest DECIMAL(18,6) PATH '$.smallest',
+               least DECIMAL(18,6) PATH '$.holds[last]'
+             )) AS given
         STRAIGHT_JOIN account ON account.id = given.account_id
         STRAIGHT_JOIN purse ON purse.account_id = given.account_id
         LEFT JOIN user ON user.id = v_user AND given.leg = 1

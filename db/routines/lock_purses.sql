@@ -1,7 +1,8 @@
--- Locks the purses of p_accounts, a JSON array of 1 to 8 account ids, each once. Always the first lock of a routine, and
--- always in ascending order of id (a range scan of the primary key, which FORCE INDEX keeps on a table of few rows too),
--- so that no two routines can wait for each other. Under a purse's lock the counters of its account stand still, and so
--- do its status, its live calls and the keys spent on it. Internal.
+-- Locks the purses of p_accounts, a JSON array of 1 to 8 account ids, each once. Always the first lock of a routine,
+-- and always in ascending order of id (a range scan of the primary key), so that no two routines wait for each other.
+-- FORCE INDEX here and in the UPDATEs of purses: on a table of few rows the optimizer may prefer to scan all of it, and
+-- would lock everybody's. Under a purse's lock the money of its account stands still, and so do its status, its live
+-- calls and the keys spent on it. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE lock_purses(IN p_accounts LONGTEXT)
 SQL SECURITY DEFINER
 MODIFIES SQL DATA

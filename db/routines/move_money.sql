@@ -1,5 +1,5 @@
--- The transaction of top_up, refund, adjust and transfer: posts p_amount on p_account_id and, given p_other_account_id,
--- its opposite there. Internal, and never granted: who holds it can make money.
+-- The transaction of top_up, refund, adjust and transfer: posts p_amount on p_account_id and, given
+-- p_other_account_id, its opposite there. Internal, and never granted: who holds it can make money.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE move_money(
   IN p_kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_key LONGTEXT,
@@ -30,7 +30,8 @@ BEGIN
   END IF;
 
   BEGIN
-    -- The same content has the same purses and waited for their locks, so a key that appears only now has other content.
+    -- The same content has the same purses and waited for their locks, so a key that appears only now has other
+    -- content.
     DECLARE EXIT HANDLER FOR 1062
     BEGIN
       ROLLBACK;

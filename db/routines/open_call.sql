@@ -27,7 +27,8 @@ BEGIN
   CALL check_open_content(p_content);
 
   BEGIN
-    -- The same content has the same purses and waited for their locks, so a key that appears only now has other content.
+    -- The same content has the same purses and waited for their locks, so a key that appears only now has other
+    -- content.
     DECLARE EXIT HANDLER FOR 1062
     BEGIN
       ROLLBACK;

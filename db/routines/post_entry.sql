@@ -1,5 +1,5 @@
--- Appends one entry and changes its purse, which is locked. A debit below zero available is refused unless forced; the
--- floor that the CHECK on the purse guards follows what is available below zero. Internal.
+-- Appends one entry and changes its purse, which is locked. A debit below zero available is refused unless forced;
+-- the floor that the CHECK on the purse guards follows what is available below zero. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE post_entry(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_account_id BIGINT UNSIGNED,

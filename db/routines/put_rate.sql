@@ -1,5 +1,5 @@
--- Makes or changes the rate of a prefix from p_effective_from (UTC; NULL: since ever), raises the tariff's version, and
--- answers id and version. Amounts are texts; p_max_cost, p_initial_s, p_schedule and p_effective_to may be NULL.
+-- Makes or changes the rate of a prefix from p_effective_from (UTC; NULL: since ever), raises the tariff's version,
+-- and answers id and version. Amounts are texts; p_max_cost, p_initial_s, p_schedule and p_effective_to may be NULL.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE put_rate(
   IN p_tariff_id BIGINT UNSIGNED,
   IN p_prefix TEXT,

@@ -1,5 +1,5 @@
--- Settles one call provisionally, if it is still live and overdue now that its purses are locked, and appends its key to
--- p_reaped. One transaction; the caller handles errors. Internal.
+-- Settles one call provisionally, if it is still live and overdue now that its purses are locked, and appends its key
+-- to p_reaped. One transaction; the caller handles errors. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE reap_call(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   INOUT p_reaped LONGTEXT

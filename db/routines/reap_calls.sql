@@ -1,6 +1,7 @@
--- Settles calls that nobody settled: those whose funding ended more than 30 s ago by this clock, at most p_max, of node
--- p_node or, with NULL, of every node. Each is charged its whole grant and marked provisional: its node may come back with
--- the truth. Answers the keys. Each call is a transaction of its own, and one that fails does not keep the others.
+-- Settles calls that nobody settled: those whose funding ended more than 30 s ago by this clock, at most p_max, of
+-- node p_node or, with NULL, of every node. Each is charged its whole grant and marked provisional: its node may come
+-- back with the truth. Answers the keys. Each call is a transaction of its own, and one that fails does not keep the
+-- others.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE reap_calls(
   IN p_node VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_max INT UNSIGNED

@@ -1,9 +1,9 @@
--- The CDR of a call that never opened: refused, an emergency call, or one of which nobody knows whether open_call came
--- through. Once it is written the call cannot open any more.
+-- The CDR of a call that never opened: refused, an emergency call, or one of which nobody knows whether open_call
+-- came through. Once it is written the call cannot open any more.
 --
--- p_content is JSON: node, account (null: emergency), user, caller, callee, dialled, source, sip_call_id, result, detail,
--- sip_code, end_reason, opened_ago_ms, answered_ago_ms, ended_ago_ms, talked_ms, carrier.
--- Answers one row: outcome 'recorded', 'already', or 'live': it did open, so settle it.
+-- p_content is JSON: node, account (null: emergency), user, caller, callee, dialled, source, sip_call_id, result,
+-- detail, sip_code, end_reason, opened_ago_ms, answered_ago_ms, ended_ago_ms, talked_ms, carrier. Answers one row:
+-- outcome 'recorded', 'already', or 'live': it did open, so settle it.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE record_call(
   IN p_call_key LONGTEXT,
   IN p_content LONGTEXT

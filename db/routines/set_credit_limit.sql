@@ -1,4 +1,5 @@
--- How far an account may go below zero: text like 50.00, "0" for prepaid. Not so low that less than nothing is available.
+-- How far an account may go below zero: text like 50.00, "0" for prepaid. Not so low that less than nothing is
+-- available.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE set_credit_limit(
   IN p_account_id BIGINT UNSIGNED,
   IN p_credit_limit LONGTEXT
@@ -10,7 +11,8 @@ BEGIN
   DECLARE v_available DECIMAL(20,6);
 
   CALL refuse_in_transaction('set_credit_limit');
-  CALL check_amount(CONCAT('credit limit of account ', COALESCE(p_account_id, 'NULL')), p_credit_limit, v_credit_limit);
+  CALL check_amount(
+    CONCAT('credit limit of account ', COALESCE(p_account_id, 'NULL')), p_credit_limit, v_credit_limit);
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN

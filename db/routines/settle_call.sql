@@ -3,9 +3,9 @@
 -- p_content is JSON: grant_s (the grant that the charges were worked out under), talked_ms, billed_s, result, detail,
 -- end_reason, sip_code, carrier, ended_ago_ms and legs [{"leg":0,"charge":"0.12"}, ..], each leg of the call once.
 --
--- Answers a row a leg: outcome, grant_s, leg, account_id, charge, balance. 'settled'; 'already' with the first result;
--- 'stale' if the grant is another by now: work it out again; 'refunded' if the reaper had charged the whole grant
--- (the difference went back, the CDR is complete); 'unknown_call'.
+-- Answers a row a leg: outcome, grant_s, leg, account_id, charge, balance. 'settled'; 'already' with the first
+-- result; 'stale' if the grant is another by now: work it out again; 'refunded' if the reaper had charged the whole
+-- grant (the difference went back, the CDR is complete); 'unknown_call'.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE settle_call(
   IN p_call_key LONGTEXT,
   IN p_content LONGTEXT

@@ -1,5 +1,5 @@
--- The truth about a call that the reaper had charged at its whole grant: completes the CDR and gives the difference back.
--- Purses and CDR are locked. Internal.
+-- The truth about a call that the reaper had charged at its whole grant: completes the CDR and gives the difference
+-- back. Purses and CDR are locked. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE settle_provisional(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_content LONGTEXT,
@@ -29,7 +29,7 @@ BEGIN
     STRAIGHT_JOIN purse ON purse.account_id = cdr_leg.account_id
    WHERE given.charge < cdr_leg.charge;
 
-  UPDATE entry STRAIGHT_JOIN purse ON purse.account_id = entry.account_id
+  UPDATE entry STRAIGHT_JOIN purse FORCE INDEX (PRIMARY) ON purse.account_id = entry.account_id
      SET purse.balance = entry.balance_after
    WHERE entry.entry_key = p_key AND entry.kind = 'call_refund';
 
@@ -37,8 +37,8 @@ BEGIN
            leg TINYINT UNSIGNED PATH '$.leg',
            charge DECIMAL(18,6) PATH '$.charge'
          )) AS given
-         STRAIGHT_JOIN cdr_leg ON cdr_leg.call_key = p_key AND cdr_leg.leg = given.leg
-         STRAIGHT_JOIN purse ON purse.account_id = cdr_leg.account_id
+         STRAIGHT_JOIN cdr_leg FORCE INDEX (PRIMARY) ON cdr_leg.call_key = p_key AND cdr_leg.leg = given.leg
+         STRAIGHT_JOIN purse FORCE INDEX (PRIMARY) ON purse.account_id = cdr_leg.account_id
      SET cdr_leg.charge = given.charge,
          cdr_leg.balance_after = purse.balance;
 

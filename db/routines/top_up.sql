@@ -1,5 +1,5 @@
--- Money paid in: p_amount, text like 12.50, more than zero. Answers account_id, amount, balance, available as they were
--- after it; the same key answers the same for ever, and is an error with other content.
+-- Money paid in: p_amount, text like 12.50, more than zero. Answers account_id, amount, balance, available as they
+-- were after it; the same key answers the same for ever, and is an error with other content.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE top_up(
   IN p_key LONGTEXT,
   IN p_account_id BIGINT UNSIGNED,

@@ -1,5 +1,5 @@
--- Money from one account to another of the same owner (siblings, or parent and child) in the same currency. Answers two
--- rows like top_up's: what left, then what arrived.
+-- Money from one account to another of the same owner (siblings, or parent and child) in the same currency. Answers
+-- two rows like top_up's: what left, then what arrived.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE transfer(
   IN p_key LONGTEXT,
   IN p_from_account_id BIGINT UNSIGNED,

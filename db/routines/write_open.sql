@@ -1,8 +1,8 @@
 -- Writes the call that judge_open let pass, with the holds of step p_step. Internal.
 --
--- What came over the wire (dialled, source, Call-ID, tags) is cut to the width of its column: it identifies, and is not
--- what is rated. Everything else that does not fit is an error: it is read as text and converted by the strict INSERT,
--- because JSON_TABLE itself would clip and cut.
+-- What came over the wire (dialled, source, Call-ID, tags) is cut to the width of its column: it identifies, and is
+-- not what is rated. Everything else that does not fit is an error: it is read as text and converted by the strict
+-- INSERT, because JSON_TABLE itself would clip and cut.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE write_open(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_content LONGTEXT,
@@ -54,7 +54,7 @@ BEGIN
     STRAIGHT_JOIN purse ON purse.account_id = content.account_id
    WHERE content.step = p_step;
 
-  UPDATE live_leg STRAIGHT_JOIN purse ON purse.account_id = live_leg.account_id
+  UPDATE live_leg STRAIGHT_JOIN purse FORCE INDEX (PRIMARY) ON purse.account_id = live_leg.account_id
      SET purse.held = purse.held + live_leg.hold,
          purse.calls = purse.calls + 1
    WHERE live_leg.call_key = p_key;

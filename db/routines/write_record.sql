@@ -1,5 +1,5 @@
--- Writes the CDR of record_call. A CDR must not be lost for a long header: what came over the wire is cut to its column's
--- width. Internal.
+-- Writes the CDR of record_call. A CDR must not be lost for a long header: what came over the wire is cut to its
+-- column's width. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE write_record(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_content LONGTEXT,

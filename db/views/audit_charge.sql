@@ -1,5 +1,6 @@
--- Accounts with a call whose charge is not the negative sum of its entries. Call by call, and yet from two index scans:
--- each amount is weighted with a number from its call key, so that errors of two calls do not cancel. Internal.
+-- Accounts with a call whose charge is not the negative sum of its entries. Call by call, and yet from two index
+-- scans: each amount is weighted with a number from its call key, so that errors of two calls do not cancel.
+-- Internal.
 CREATE OR REPLACE ALGORITHM = TEMPTABLE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER VIEW audit_charge AS
 SELECT account_id
   FROM (

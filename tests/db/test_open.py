@@ -349,10 +349,10 @@ def test_what_is_no_content_is_refused(bank: Bank, text: str | None) -> None:
         bank.proxy._call("open_call", new_key(), text)
 
 
-def test_holds_must_fall_with_the_steps(bank: Bank) -> None:
-    """Otherwise no step may suit all legs though each can pay one."""
-    with pytest.raises(LedgerRefused, match="do not fall"):
-        bank.proxy.open_call(new_key(), request(bank.chain("1", "1"), [["1", "2"], ["2", "1"]]))
+def test_each_leg_has_a_hold_for_each_step(bank: Bank) -> None:
+    """One too many on a leg does not make up for one too few on the next."""
+    with pytest.raises(LedgerRefused, match="do not go with its steps"):
+        bank.proxy.open_call(new_key(), request(bank.chain("1", "1"), [["3", "2", "1"], ["0.1"]]))
 
 
 def test_names_are_text_and_not_sql(bank: Bank) -> None:
