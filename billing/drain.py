@@ -73,6 +73,7 @@ class Drain:
         self._refused = state / "journal" / "refused.log"
         self._directory = state / "directory.json"
         self._started_s = time.monotonic()
+        self._put_back = 0
         self._disk_work = (_Every(0.5, self._reader.sync), _Every(30.0, self._reader.tidy))
         self._ledger_work = (
             _Every(1.0, self._beat),
@@ -100,6 +101,8 @@ class Drain:
         except OSError:
             log.exception("the journal's disk failed; trying again")
             return RETRY_S
+        if applied and applied == self._put_back:
+            return RETRY_S  # at once again would only spin, and fill the journal
         return 0.0 if applied else self._settings.drain.interval_ms / 1000
 
     @staticmethod
@@ -110,22 +113,25 @@ class Drain:
     def drain_once(self) -> int:
         """Apply what is in the journal now; how many facts. Raises LedgerUnavailable with the rest still to do."""
         entries = self._reader.entries(BATCH_MAX)
-        for entry in entries:
-            self._apply(entry)
+        self._put_back = sum(not self._apply(entry) for entry in entries)
         for damaged in self._reader.take_damaged():
             log.error("journal line set aside: %s at %d: %s", damaged.segment, damaged.offset, damaged.reason)
         return len(entries)
 
-    def _apply(self, entry: Entry) -> None:
-        """A fact that the ledger refuses for good must not hold up the others, and must not vanish: it is set aside.
+    def _apply(self, entry: Entry) -> bool:
+        """Bring one fact into the ledger; False when it was put back.
+
+        A fact that the ledger refuses for good must not hold up the others, and must not vanish: it is set aside.
 
         One whose account is busy goes to the journal's end and is tried again after the others.
         """
+        applied = True
         try:
             settlement.apply(self._ledger, entry.fact)
         except (LedgerBusy, settlement.NotSettled) as error:
             log.warning("call %s waits: %s", entry.fact.get("call_key"), error)
             self._writer.append(entry.fact)
+            applied = False
         except LedgerUnavailable:
             raise
         except Exception as error:
@@ -133,6 +139,7 @@ class Drain:
             with self._refused.open("a", encoding="ascii") as file:
                 file.write(json.dumps({"error": repr(error), "fact": entry.fact}) + "\n")
         self._reader.done(entry)
+        return applied
 
     def _beat(self) -> None:
         self._ledger.heartbeat(self._settings.node.name, int((time.monotonic() - self._started_s) * 1000))

@@ -37,7 +37,7 @@ _URI = re.compile(r"<([^>]*)>")
 class CallVars:
     """What the proxy keeps with a dialog, as dlg_vars of one letter: k call key, a account, g grant, h caller's hop, s
     caller's address, m emergency and n its number; later c carrier, f ringing callee's contact, t answer, d callee's
-    address, r and e outcome and code of a failure, w why it is ended, x ended."""
+    address, r and e outcome and code of a failure, w why it is ended, x ended and counted, b both sides told."""
 
     call_key: str
     account: str
@@ -251,6 +251,8 @@ def _timed_out() -> None:
     The fact comes first, then a BYE to both sides; the module's own BYEs lose one in a race.
     """
     if ksr.dialog_var("x"):
+        if not ksr.dialog_var("b"):  # the proxy died after it had counted the call and before it told anybody
+            hang_up_both_sides()
         return
     end_and_hang_up(ksr.dialog_var("w") or ("cut" if remaining_s() <= 0 else "keepalive"))
 
@@ -387,6 +389,7 @@ def hang_up_both_sides() -> None:
             call_id=call_id,
         )
         send_in_dialog(peer, [("BYE", cseq + 1)])
+    ksr.set_dialog_var("b", "1")
 
 
 def _cseq(name: str) -> int:
