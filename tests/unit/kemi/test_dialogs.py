@@ -325,6 +325,15 @@ def test_call_ends_once_however_many_events_come(up, script, journal, events):
     assert 1 == len(journal())
 
 
+def test_call_counted_before_a_crash_tells_both_sides_after_it(up, script, journal):
+    """The proxy died between the fact and the BYEs: the restored dialog's timer sends them, and counts nothing again."""
+    up.dialog.variables["x"] = "1"
+    script.dialog_event("dialog:timeout")
+    assert ([], 2) == (ends(journal), len(up.did("send")))
+    script.dialog_event("dialog:timeout")
+    assert 2 == len(up.did("send"))
+
+
 def test_end_frees_the_live_key(up, script):
     """After its end Call-ID and tag are free; who may answer, and who did, is remembered on, for a late 2xx."""
     up.tables |= {"live": {"call-1|from-1": 1}, "current": {"call-1|from-1": "0"}}
