@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from billing.ledger_rows import record
-from billing.ledger_session import LedgerSession
+from billing.ledger_session import LedgerSession, Row
 from billing.ledger_types import (
     Account,
     CarrierRow,
@@ -43,13 +43,12 @@ class ReportsLedger(LedgerSession):
         self, *, account_id: int | None = None, call_key: str | None = None, limit: int = ROWS_DEFAULT
     ) -> list[Cdr]:
         """The latest calls first: all, one, or those in whose chain an account is (each with all its legs)."""
-        where, args = "TRUE", []
         if call_key is not None:
-            where, args = "call_key = %s", [call_key]
+            calls = self._select("SELECT * FROM v_cdr WHERE call_key = %s", call_key)
         elif account_id is not None:
-            where = "(account_id = %s OR call_key IN (SELECT call_key FROM v_cdr_leg WHERE v_cdr_leg.account_id = %s))"
-            args = [str(account_id), str(account_id)]
-        calls = self._select(f"SELECT * FROM v_cdr WHERE {where} ORDER BY call_key DESC LIMIT %s", *args, limit)  # noqa: S608 - constant conditions
+            calls = self._cdrs_of(account_id, limit)
+        else:
+            calls = self._select("SELECT * FROM v_cdr ORDER BY call_key DESC LIMIT %s", limit)
         if not calls:
             return []
         places = ", ".join(["%s"] * len(calls))
@@ -63,12 +62,26 @@ class ReportsLedger(LedgerSession):
             record(Cdr, row, provisional=bool(row["provisional"]), legs=legs.get(row["call_key"], ())) for row in calls
         ]
 
+    def _cdrs_of(self, account_id: int, limit: int) -> list[Row]:
+        """Two steps, each by index: the keys of calls that charged the account or that it tried, then the calls."""
+        keys = self._select(
+            "(SELECT call_key FROM v_cdr_leg WHERE account_id = %s ORDER BY call_key DESC LIMIT %s)"
+            " UNION (SELECT call_key FROM v_cdr WHERE account_id = %s ORDER BY call_key DESC LIMIT %s)"
+            " ORDER BY call_key DESC LIMIT %s",
+            account_id, limit, account_id, limit, limit,
+        )  # fmt: skip
+        if not keys:
+            return []
+        places = ", ".join(["%s"] * len(keys))
+        sql = f"SELECT * FROM v_cdr WHERE call_key IN ({places}) ORDER BY call_key DESC"  # noqa: S608 - places only
+        return self._select(sql, *(row["call_key"] for row in keys))
+
     def entries(self, *, account_id: int | None = None, limit: int = ROWS_DEFAULT) -> list[Entry]:
         """The latest changes of balances first, of one account or of all."""
         if account_id is None:
             rows = self._select("SELECT * FROM v_entry ORDER BY entry_key DESC LIMIT %s", limit)
         else:
-            sql = "SELECT * FROM v_entry WHERE account_id = %s ORDER BY created_at DESC, entry_key DESC LIMIT %s"
+            sql = "SELECT * FROM v_entry WHERE account_id = %s ORDER BY created_at DESC LIMIT %s"
             rows = self._select(sql, account_id, limit)
         return [record(Entry, row, forced=bool(row["forced"])) for row in rows]
 

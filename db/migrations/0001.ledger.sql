@@ -249,7 +249,7 @@ CREATE TABLE IF NOT EXISTS cdr_leg (
   charge DECIMAL(18,6) NOT NULL,
   balance_after DECIMAL(18,6) NOT NULL COMMENT 'a repeated settlement answers with it',
   PRIMARY KEY (call_key, leg),
-  KEY cdr_leg_account (account_id, charge) COMMENT 'covers the audit',
+  KEY cdr_leg_account (account_id, call_key, charge) COMMENT 'statements; covers the audit',
   CONSTRAINT cdr_leg_charge CHECK (charge BETWEEN 0 AND hold)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 

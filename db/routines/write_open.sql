@@ -48,7 +48,7 @@ BEGIN
       tariff_id TEXT PATH '$.tariff',
       rate_id TEXT PATH '$.rate_id',
       destination TEXT PATH '$.destination',
-      rate TEXT PATH '$.rate',
+      rate LONGTEXT PATH '$.rate',
       NESTED PATH '$.holds[*]' COLUMNS (step FOR ORDINALITY, hold DECIMAL(18,6) PATH '$')
     )) AS content
     STRAIGHT_JOIN purse ON purse.account_id = content.account_id

@@ -4,4 +4,4 @@ SELECT cdr_leg.call_key, cdr_leg.leg, cdr_leg.account_id, account.name AS accoun
        cdr_leg.tariff_id, cdr_leg.rate_id, cdr_leg.destination, cdr_leg.rate, cdr_leg.hold, cdr_leg.charge,
        cdr_leg.balance_after
   FROM cdr_leg
-  JOIN account ON account.id = cdr_leg.account_id
+  STRAIGHT_JOIN account ON account.id = cdr_leg.account_id

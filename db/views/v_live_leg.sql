@@ -4,5 +4,5 @@ SELECT live_leg.call_key, live_leg.leg, live_leg.account_id, account.name AS acc
        live_leg.tariff_id, live_leg.rate_id, live_leg.destination, live_leg.rate, live_leg.hold,
        purse.balance + purse.credit_limit - purse.held AS available
   FROM live_leg
-  JOIN account ON account.id = live_leg.account_id
-  JOIN purse ON purse.account_id = live_leg.account_id
+  STRAIGHT_JOIN account ON account.id = live_leg.account_id
+  STRAIGHT_JOIN purse ON purse.account_id = live_leg.account_id

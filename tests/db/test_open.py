@@ -1,6 +1,7 @@
 """open_call: may this call start, and what does it hold?"""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -353,6 +354,26 @@ def test_each_leg_has_a_hold_for_each_step(bank: Bank) -> None:
     """One too many on a leg does not make up for one too few on the next."""
     with pytest.raises(LedgerRefused, match="do not go with its steps"):
         bank.proxy.open_call(new_key(), request(bank.chain("1", "1"), [["3", "2", "1"], ["0.1"]]))
+
+
+@pytest.mark.parametrize(("size", "fits"), [(60_000, True), (66_000, False), (200_000, False)])
+def test_a_rate_is_kept_whole_or_not_at_all(bank: Bank, size: int, fits: bool) -> None:
+    """Half a rate could not be settled."""
+    account = bank.account("10")
+    rate = json.dumps({"windows": "x" * size})
+    wanted = request([account])
+    wanted = replace(wanted, legs=(replace(wanted.legs[0], rate_json=rate),))
+    key = new_key()
+
+    if fits:
+        assert bank.proxy.open_call(key, wanted).outcome == "opened"
+        call = bank.proxy.live_call(key)
+        assert call is not None
+        assert rate == call.legs[0].rate_json
+        bank.give_up(key)
+    else:
+        with pytest.raises(LedgerRefused, match="rate"):
+            bank.proxy.open_call(key, wanted)
 
 
 def test_names_are_text_and_not_sql(bank: Bank) -> None:
