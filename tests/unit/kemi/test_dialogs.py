@@ -326,7 +326,7 @@ def test_call_ends_once_however_many_events_come(up, script, journal, events):
 
 
 def test_call_counted_before_a_crash_tells_both_sides_after_it(up, script, journal):
-    """The proxy died between the fact and the BYEs: the restored dialog's timer sends them, and counts nothing again."""
+    """The proxy died between the fact and the BYEs: the restored dialog's timer sends them and counts nothing again."""
     up.dialog.variables["x"] = "1"
     script.dialog_event("dialog:timeout")
     assert ([], 2) == (ends(journal), len(up.did("send")))
