@@ -41,7 +41,7 @@ BEGIN
 
   INSERT INTO live_leg (call_key, leg, account_id, tariff_id, rate_id, destination, rate, hold, available_before)
   SELECT p_key, content.leg - 1, content.account_id, content.tariff_id, content.rate_id, content.destination,
-         content.rate, content.hold, purse.balance + purse.credit_limit - purse.held
+         CONCAT(content.rate), content.hold, purse.balance + purse.credit_limit - purse.held
     FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
       leg FOR ORDINALITY,
       account_id BIGINT UNSIGNED PATH '$.account',
