@@ -2,7 +2,8 @@
 --
 -- What came over the wire (dialled, source, Call-ID, tags) is cut to the width of its column: it identifies, and is
 -- not what is rated. Everything else that does not fit is an error: it is read as text and converted by the strict
--- INSERT, because JSON_TABLE itself would clip and cut.
+-- INSERT, because JSON_TABLE itself would clip and cut. CONCAT(rate): copied straight from column to column, a text of
+-- more than 65535 bytes is cut to its length modulo 65536 without an error, strict mode or not.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE write_open(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_content LONGTEXT,
