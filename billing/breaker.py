@@ -51,6 +51,12 @@ class Breaker:
         if self._load()[0]:
             self._store(0, 0)
 
+    def answered(self) -> None:
+        """The database answered a question. Closes an open breaker, but forgives no failed writes while it is closed:
+        one that can be read and not written must not look well with every second call."""
+        if self._load()[0] >= self._limit:
+            self._store(0, 0)
+
     def failed(self) -> None:
         """The database did not answer, or could not be reached."""
         failures = self._load()[0] + 1

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from billing import settings as settings_module
 from billing import settlement
 from billing.directory import Carrier, Directory, Trunk, publish
-from billing.errors import LedgerBusy, LedgerUnavailable, MeterlineError
+from billing.errors import KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable, MeterlineError
 from billing.journal import JournalReader, JournalWriter
 from billing.ledger import Ledger
 
@@ -132,14 +132,23 @@ class Drain:
             log.warning("call %s waits: %s", entry.fact.get("call_key"), error)
             self._writer.append(entry.fact)
             applied = False
+        except (LedgerRefused, KeyConflict) as error:
+            self._set_aside(entry, error)
         except LedgerUnavailable:
             raise
-        except Exception as error:
-            log.exception("fact refused, set aside in %s: %r", self._refused, entry.fact)
-            with self._refused.open("a", encoding="ascii") as file:
-                file.write(json.dumps({"error": repr(error), "fact": entry.fact}) + "\n")
+        except LedgerError as error:  # a right is missing, a routine is being replaced: not the fact's fault
+            log.error("call %s waits: %s", entry.fact.get("call_key"), error)  # noqa: TRY400 - one line
+            self._writer.append(entry.fact)
+            applied = False
+        except Exception as error:  # noqa: BLE001 - a fact that cannot be understood
+            self._set_aside(entry, error)
         self._reader.done(entry)
         return applied
+
+    def _set_aside(self, entry: Entry, error: Exception) -> None:
+        log.error("fact refused, set aside in %s: %r: %r", self._refused, error, entry.fact, exc_info=error)
+        with self._refused.open("a", encoding="ascii") as file:
+            file.write(json.dumps({"error": repr(error), "fact": entry.fact}) + "\n")
 
     def _beat(self) -> None:
         self._ledger.heartbeat(self._settings.node.name, int((time.monotonic() - self._started_s) * 1000))

@@ -59,6 +59,10 @@ class LedgerBusy(LedgerUnavailable):
     """The database is there but undid the call every time (a hot account, a deadlock). Nothing was done."""
 
 
+class BreakerOpen(LedgerUnavailable):
+    """The database is left alone for a moment; it was not asked."""
+
+
 class LedgerRefused(LedgerError):
     """A routine refused; `token` says why and `message` names the thing."""
 

@@ -107,10 +107,6 @@ class AdminLedger(LedgerSession):
         """'active' or 'suspended'."""
         self._change("UPDATE user SET status = %s WHERE id = %s", status, user_id)
 
-    def set_user_max_calls(self, user_id: int, max_calls: int | None) -> None:
-        """How many calls at once; None: as many as the account may have."""
-        self._change("UPDATE user SET max_calls = %s WHERE id = %s", max_calls, user_id)
-
     def put_digest(self, user_id: int, username: str, realm: str, ha1_md5: str, ha1_sha256: str) -> None:
         """SIP credentials: hex hashes of username:realm:password (RFC 7616)."""
         self._change(

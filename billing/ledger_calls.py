@@ -22,6 +22,7 @@ from billing.ledger_types import (
     OpenRequest,
     RatedLeg,
     RateRow,
+    Reaped,
     SettleAnswer,
     Settlement,
 )
@@ -132,6 +133,13 @@ class CallsLedger(LedgerSession):
     def unanswered_calls(self, node: str) -> list[LiveCall]:
         """Calls of a node that the ledger believes to be ringing."""
         return self._live("node = %s AND state = 'open'", node)
+
+    def reaped_unanswered(self, node: str) -> list[Reaped]:
+        """Calls of a node that the reaper charged without having heard of an answer."""
+        rows = self._select(
+            "SELECT call_key, sip_call_id FROM v_cdr WHERE provisional AND node = %s AND answered_at IS NULL", node
+        )
+        return [record(Reaped, row) for row in rows]
 
     def call_to_settle(self, call_key: str) -> CallToSettle | None:
         """What is needed to charge a call whose end the ledger does not know; None if there is nothing to settle."""

@@ -42,9 +42,9 @@ _AWAY = frozenset({
     CR.CR_COMMANDS_OUT_OF_SYNC, CR.CR_MALFORMED_PACKET,
     ER.CON_COUNT_ERROR, ER.SERVER_SHUTDOWN, ER.UNKNOWN_COM_ERROR, ER.OUT_OF_RESOURCES, ER.DISK_FULL,
     ER.TOO_MANY_USER_CONNECTIONS, ER.OPTION_PREVENTS_STATEMENT, ER.QUERY_INTERRUPTED, ER_QUERY_TIMEOUT,
-    ER.NEW_ABORTING_CONNECTION, 1927, 1836,
+    ER.NEW_ABORTING_CONNECTION, 1927, 1836, 1114, 1030, 1180, 1026, 3, 1206,
 })  # fmt: skip
-"""The server is away, going, full, read-only, or not (yet) part of its cluster (1047)."""
+"""The server is away, going, full (1114, 1030, 3), read-only, or not (yet) part of its cluster (1047)."""
 
 _IN_TRANSACTION = "in_transaction: "
 """How a routine refuses a connection on which something was left open."""
@@ -57,9 +57,14 @@ _REFUSED_VALUES = frozenset({
 """What strict tables refuse; the server's sentence names the column."""
 
 
+LOCK_WAIT_S = 1
+"""How long the server waits for a lock before it gives up with 1205; whole seconds are its unit."""
+
+
 @dataclass(frozen=True)
 class LedgerAddress:
-    """Where the ledger is and who we are there. `timeout_s`: to connect, to read and to write."""
+    """Where the ledger is and who we are there. `timeout_s`: to connect and to write; an answer may take LOCK_WAIT_S
+    more."""
 
     host: str = "127.0.0.1"
     port: int = 3306
@@ -112,30 +117,34 @@ class LedgerSession:
 
     def _change(self, sql: str, *args: object) -> None:
         """Run a statement on a configuration table."""
-        self._run(sql, args, sql)
+        self._run(sql, args, sql, repeatable=False)
 
     def _insert(self, sql: str, *args: object) -> int:
         """Insert a row and return the id it was given."""
-        return int(self._run(f"{sql} RETURNING id", args, sql)[0]["id"])
+        return int(self._run(f"{sql} RETURNING id", args, sql, repeatable=False)[0]["id"])
 
-    def _run(self, sql: str, args: Sequence[object], what: str) -> list[Row]:
+    def _run(self, sql: str, args: Sequence[object], what: str, *, repeatable: bool = True) -> list[Row]:
         attempt = 1
         stale = self._connection is not None
         while True:
             try:
                 return self._results(sql, args)
             except (pymysql.err.Error, OSError) as error:
-                if stale and (_code(error) == CR.CR_SERVER_GONE_ERROR or _text(error).startswith(_IN_TRANSACTION)):
-                    # It died while nobody used it, or a transaction was left open on it: either way the request did
-                    # nothing, not even once.
+                if stale and _died_idle(error, repeatable=repeatable):
                     self.close()
-                elif _code(error) not in _TRY_AGAIN or attempt >= self._address.attempts:
+                elif not self._may_try_again(error, attempt):
                     raise self._translated(what, error) from error
                 else:
                     _log.info("%s undone by the server (attempt %d): %s", what, attempt, error)
             stale = False
             time.sleep(0.001 * attempt)
             attempt += 1
+
+    def _may_try_again(self, error: Exception, attempt: int) -> bool:
+        """A deadlock is over at once. A lock that was not had for a second is somebody else's for longer: the caller
+        decides, for meanwhile others wait for him."""
+        code = _code(error)
+        return code in _TRY_AGAIN and code != ER.LOCK_WAIT_TIMEOUT and attempt < self._address.attempts
 
     def _results(self, sql: str, args: Sequence[object]) -> list[Row]:
         """Every result set is read to its end: an error may come after the rows, and means they are not true."""
@@ -165,7 +174,7 @@ class LedgerSession:
             self.close()
             return LedgerUnavailable(f"{what}: {text}")
         if code in _TRY_AGAIN:
-            return LedgerBusy(f"{what}: undone {self._address.attempts} times: {text}")
+            return LedgerBusy(f"{what}: undone: {text}")
         if code == ER_SIGNAL_EXCEPTION:
             return _signalled(text)
         if code in _REFUSED_VALUES:
@@ -188,7 +197,7 @@ def connect(address: LedgerAddress) -> Connection:
         database=address.database,
         charset="utf8mb4",
         connect_timeout=address.timeout_s,
-        read_timeout=address.timeout_s,
+        read_timeout=address.timeout_s + LOCK_WAIT_S,  # or a busy account would look like a dead database
         write_timeout=address.timeout_s,
         autocommit=True,
         cursorclass=DictCursor,
@@ -196,7 +205,7 @@ def connect(address: LedgerAddress) -> Connection:
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute(
-            "SET SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 1, SESSION sql_mode = "
+            f"SET SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = {LOCK_WAIT_S}, SESSION sql_mode = "
             "'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'"
         )
     return connection
@@ -229,6 +238,15 @@ def _signalled(text: str) -> MeterlineError:
     if token == KeyConflict.token:
         return KeyConflict(sentence)
     return LedgerRefused(token, sentence)
+
+
+def _died_idle(error: Exception, *, repeatable: bool) -> bool:
+    """Whether a connection was dead before we used it. 2006: the request did not get out. 2013 without a time-out: it
+    may have, so only what has a key, or changes nothing, is said again."""
+    code = _code(error)
+    return code == CR.CR_SERVER_GONE_ERROR or (
+        repeatable and code == CR.CR_SERVER_LOST and "timed out" not in _text(error)
+    )
 
 
 def _code(error: Exception) -> int:

@@ -241,7 +241,7 @@ class LiveLeg:
 
 @dataclass(frozen=True, slots=True)
 class LiveCall:
-    """A call in progress. The two `_ms` are by the database's clock, None while it rings."""
+    """A call in progress. The `_ms` are by the database's clock; the last two are None while it rings."""
 
     call_key: str
     node: str
@@ -263,6 +263,7 @@ class LiveCall:
     opened_at: datetime
     answered_at: datetime | None
     hold_until: datetime
+    opened_ago_ms: int
     answered_ago_ms: int | None
     deadline_in_ms: int | None
     legs: tuple[LiveLeg, ...]
@@ -286,6 +287,14 @@ class CallToSettle:
     rated_at: datetime
     provisional: bool
     legs: tuple[RatedLeg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """A call that was charged provisionally."""
+
+    call_key: str
+    sip_call_id: str
 
 
 # --- money and reports ------------------------------------------------------------------------------------------------

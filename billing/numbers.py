@@ -1,6 +1,7 @@
 """Dialled numbers to E.164 digits by an account's dial plan."""
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +17,12 @@ _VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
 _DIGITS = re.compile(r"[0-9]*")
 _COUNTRY_CODE = re.compile(r"([1-9][0-9]{0,2})?")
 _SHOWN_CHARACTERS_MAX = 40
+
+
+def emergency_number(dialled: str, emergency_numbers: Container[str]) -> str | None:
+    """The number of the local list that was dialled, visual separators and a leading + aside; or None."""
+    number = dialled.translate(_VISUAL_SEPARATORS).removeprefix("+")
+    return number if number in emergency_numbers else None
 
 
 @dataclass(frozen=True)

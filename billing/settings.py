@@ -8,7 +8,6 @@ import ipaddress
 import os
 import re
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -217,12 +216,6 @@ def load(path: Path | None = None) -> Settings:
     except ValidationError as error:
         where = source or f"no settings file ({PATH_VARIABLE}, ./{DEFAULT_PATH})"
         raise SettingsError(f"{where}: {'; '.join(_describe(one) for one in error.errors())}") from None
-
-
-@cache
-def current() -> Settings:
-    """The settings of this process, read at the first call."""
-    return load()
 
 
 def _path_from_environment() -> Path | None:

@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing import authorization, facts
-from billing.errors import InvalidNumber, LedgerBusy, LedgerError, LedgerUnavailable, MeterlineError, Refused
+from billing.errors import (
+    BreakerOpen,
+    InvalidNumber,
+    LedgerBusy,
+    LedgerError,
+    LedgerUnavailable,
+    MeterlineError,
+    Refused,
+)
 from billing.journal import JournalUnwritable
 from billing.money import format_amount
-from kemi import dialogs, identity, ksr, log, relay
+from kemi import dialogs, identity, ksr, log, relay, tables
 from kemi.node import here, new_call_key
-from kemi.refusals import ANSWERS, warning
+from kemi.refusals import answer_to, warning
 
 if TYPE_CHECKING:
     from billing.authorization import Authorized, CallAttempt
     from kemi.identity import Identified
-
-LIVE = "live"
-"""Shared table of (Call-ID, From-tag) in use: a second INVITE with a live one is 482, however close in time."""
-
-CALL_RATE = "call_rate"
-"""Shared table of calls per account and second."""
-
 
 def authorize_and_relay() -> None:
     """The INVITE was suspended by a SIP worker and goes on here, where waiting for the database hurts nobody."""
@@ -31,23 +32,30 @@ def authorize_and_relay() -> None:
     identified = _identify()
     if identified is None:
         return
-    if ksr.count_up(LIVE, relay.live_key()) > 1 or ksr.is_known_dialog():
+    if ksr.is_known_dialog() or tables.is_second_with_live_key():
+        _log_refusal("merged", identified)
         _answer("merged")
         return
     attempt = _attempt(identified)
+    try:
+        _place(identified, attempt)
+    except Exception:  # whatever it was: what may be held must not stay, and then the wrapper answers
+        log.event("call_broken", "err", call_key=attempt.call_key)
+        _record_refusal(identified, attempt, Refused("unavailable", "the proxy failed"), 500)
+        relay.let_nobody_answer()
+        tables.release_live_key()
+        raise
+
+
+def _place(identified: Identified, attempt: CallAttempt) -> None:
     try:
         _refuse_when_too_fast(identified)
         digits = _digits(identified)
         authorized = _reserve(identified, digits, attempt)
     except Refused as refused:
         _refuse(identified, attempt, refused)
-        return
-    try:
+    else:
         _start(identified, digits, attempt, authorized)
-    except Exception:  # whatever it was, the hold must not stay: the fact first, then the wrapper's answer
-        dialogs.fail_call(attempt, identified, "unavailable", 500, "the proxy failed to start the call")
-        relay.release_live_key()
-        raise
 
 
 def announce() -> None:
@@ -70,6 +78,7 @@ def announce() -> None:
     ksr.add_to_reply("X-Meterline-Currency", caller.legs[0].currency)
     if refused is not None:
         ksr.add_to_reply("X-Meterline-Seconds", "0")
+        _log_refusal(refused.token, identified, refused.detail)
         _answer(refused.token)
         return
     ksr.add_to_reply("X-Meterline-Seconds", str(quote.max_duration_s))
@@ -83,10 +92,7 @@ def refuse_before_identity(token: str) -> None:
 
 
 def _identify() -> Identified | None:
-    """Who it is, or None after answering. What had to queue while the database went away does not wait for it too."""
-    if not here().breaker.allows():
-        refuse_before_identity("billing_unavailable")
-        return None
+    """Who it is, or None after answering."""
     try:
         found = identity.identify()
     except identity.Challenge:
@@ -103,14 +109,15 @@ def _identify() -> Identified | None:
 
 
 def _count(error: LedgerError) -> None:
-    """One busy account is no dead database."""
-    if isinstance(error, LedgerUnavailable) and not isinstance(error, LedgerBusy):
+    """One busy account is no dead database, and one that was not asked has not failed."""
+    if isinstance(error, LedgerUnavailable) and not isinstance(error, (LedgerBusy, BreakerOpen)):
         here().breaker.failed()
 
 
 def _ledger_failed(error: LedgerError) -> None:
     _count(error)
-    log.event("ledger_failed", "err", error=str(error))
+    if not isinstance(error, BreakerOpen):
+        log.event("ledger_failed", "err", error=str(error))
     refuse_before_identity("billing_unavailable")
 
 
@@ -129,7 +136,7 @@ def _attempt(identified: Identified) -> CallAttempt:
 def _refuse_when_too_fast(identified: Identified) -> None:
     leg = identified.caller.legs[0]
     limit = leg.max_calls_per_second
-    if limit is not None and ksr.count_up(CALL_RATE, f"{leg.account_id}/{ksr.pv('$TS')}") > limit:
+    if limit is not None and ksr.count_up(tables.CALL_RATE, f"{leg.account_id}/{ksr.pv('$TS')}") > limit:
         raise Refused("too_fast", f"more than {limit} calls a second")
 
 
@@ -167,8 +174,22 @@ def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Autho
 
 def _refuse(identified: Identified, attempt: CallAttempt, refused: Refused) -> None:
     """Answer, log, and leave the CDR to the journal; a ledger that may have opened the call is told to end it."""
+    _record_refusal(identified, attempt, refused, answer_to(refused.token).code)
+    log.event(
+        "refused",
+        token=refused.token,
+        detail=refused.detail,
+        call_key=attempt.call_key,
+        account=identified.caller.legs[0].account_name,
+        source=attempt.source,
+        sip_call_id=attempt.sip_call_id,
+    )
+    tables.release_live_key()
+    _answer(refused.token)
+
+
+def _record_refusal(identified: Identified, attempt: CallAttempt, refused: Refused, sip_code: int) -> None:
     caller = identified.caller
-    answer = ANSWERS.get(refused.token, ANSWERS["billing_unavailable"])
     here().record(
         facts.unopened(
             attempt.call_key,
@@ -181,25 +202,22 @@ def _refuse(identified: Identified, attempt: CallAttempt, refused: Refused) -> N
             source=attempt.source,
             sip_call_id=attempt.sip_call_id,
             result=refused.token,
-            sip_code=answer.code,
+            sip_code=sip_code,
             detail=refused.detail,
         )
     )
+
+
+def _log_refusal(token: str, identified: Identified, detail: str = "") -> None:
+    """A refusal that is no call attempt of its own: a line, and no CDR."""
+    account = identified.caller.legs[0].account_name
     log.event(
-        "refused",
-        token=refused.token,
-        detail=refused.detail,
-        call_key=attempt.call_key,
-        account=caller.legs[0].account_name,
-        source=attempt.source,
-        sip_call_id=attempt.sip_call_id,
+        "refused", token=token, detail=detail, account=account, source=ksr.source(), sip_call_id=ksr.pv("$ci")
     )
-    relay.release_live_key()
-    _answer(refused.token)
 
 
 def _answer(token: str) -> None:
-    answer = ANSWERS.get(token, ANSWERS["billing_unavailable"])
+    answer = answer_to(token)
     ksr.add_to_reply("Warning", warning(token))
     if answer.retry_after_s:
         ksr.add_to_reply("Retry-After", str(answer.retry_after_s))
@@ -210,7 +228,7 @@ def _start(identified: Identified, digits: str, attempt: CallAttempt, authorized
     """Money is held: from here on every way out leads to a fact in the journal."""
     if ksr.is_cancelled():
         dialogs.fail_call(attempt, identified, "cancelled", 487)
-        relay.release_live_key()
+        tables.release_live_key()
         ksr.transaction_reply(487, "Request Terminated")
         return
     dialogs.open_dialog(

@@ -12,6 +12,7 @@ from billing.clock import Moment
 from kemi import ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
+from kemi.tables import LIVE
 
 if TYPE_CHECKING:
     from billing.authorization import CallAttempt
@@ -89,7 +90,7 @@ def caller_hop() -> str:
 
 
 def route_in_dialog() -> None:
-    """A request with a To-tag. All checks come before the dialog's state machine runs (KAMAILIO.md, toll fraud)."""
+    """A request with a To-tag. All checks come before the dialog's state machine runs (docs/kamailio.md)."""
     method = ksr.method()
     if method == "ACK":
         _route_ack()
@@ -97,11 +98,11 @@ def route_in_dialog() -> None:
     if ksr.check_transaction() != ksr.NEW:
         return
     if not ksr.is_known_dialog():
-        ksr.reply(481, "Call/Transaction Does Not Exist")
-        return
-    if not ksr.new_transaction():
+        refusal: tuple[int, str] | None = (481, "Call/Transaction Does Not Exist")
+    elif not ksr.new_transaction():
         return  # sent twice within a millisecond: another worker has it in hand
-    refusal = _refusal_in_dialog(method)
+    else:
+        refusal = _refusal_in_dialog(method)
     if refusal is not None:
         log.event("refused_in_dialog", code=refusal[0], method=method, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
         ksr.reply(*refusal)
@@ -115,7 +116,7 @@ def route_in_dialog() -> None:
 
 
 def _route_ack() -> None:
-    """The ACK of a 2xx goes to the callee's own contact; it must not lengthen the call (KAMAILIO.md, trap 4)."""
+    """The ACK of a 2xx goes to the callee's own contact; it must not lengthen the call (docs/kamailio.md, 4)."""
     if ksr.check_transaction() == ksr.ABSORBED or not ksr.is_known_dialog() or not _comes_from_its_side():
         return
     state = ksr.pv("$dlg(state)")
@@ -325,7 +326,7 @@ def _log_end(result: str, talked_ms: int, reason: str) -> None:
 
 def _release() -> None:
     """Another call may use these tags. Who answered, or might, is remembered on: a late 2xx must not find a gap."""
-    ksr.forget("live", f"{ksr.pv('$dlg(callid)')}|{ksr.pv('$dlg(from_tag)')}")
+    ksr.forget(LIVE, f"{ksr.pv('$dlg(callid)')}|{ksr.pv('$dlg(from_tag)')}")
 
 
 def remember_outcome(result: str, code: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kemi import dialogs, ksr, log, relay
+from kemi import dialogs, ksr, log, relay, tables
 from kemi.node import here, new_call_key
 
 LIFETIME_S = 86_400
@@ -10,19 +10,20 @@ LIFETIME_S = 86_400
 
 
 def is_emergency() -> bool:
-    """Whether the dialled user part is on the local list, visual separators and a leading + aside."""
-    dialled = ksr.pv("$rU").translate(str.maketrans("", "", "-.()")).removeprefix("+")
-    return dialled in here().settings.calls.emergency_numbers
+    """Whether the dialled user part is on the local list."""
+    return _number() in here().settings.calls.emergency_numbers
 
 
 def route() -> None:
     """Relay to the emergency gateway, or to the carriers in order; the CDR goes through the journal at the end."""
     if not ksr.new_transaction():
         return
-    if ksr.count_up("live", relay.live_key()) > 1:
+    number = _number()
+    if tables.is_second_with_live_key():
+        words = {"token": "merged", "detail": number, "source": ksr.source(), "sip_call_id": ksr.pv("$ci")}
+        log.event("refused", **words)
         ksr.transaction_reply(482, "Loop Detected")  # the tags of a call that is up: no phone does that
         return
-    number = ksr.pv("$rU").translate(str.maketrans("", "", "-.()")).removeprefix("+")
     call_key = new_call_key()
     dialogs.open_dialog(
         dialogs.CallVars(call_key, "", LIFETIME_S, dialogs.caller_hop(), emergency=True),
@@ -31,3 +32,8 @@ def route() -> None:
     log.event("emergency", "notice", call_key=call_key, number=number, source=ksr.source())
     ksr.set_pv("$avp(digits)", number)
     relay.relay_to_first_carrier()
+
+
+def _number() -> str:
+    """What was dialled, visual separators and a leading + aside."""
+    return ksr.pv("$rU").translate(str.maketrans("", "", "-.()")).removeprefix("+")

@@ -8,21 +8,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from billing.errors import Refused
+from billing.errors import BreakerOpen, Refused
 from billing.numbers import DialPlan
 from kemi import ksr
 from kemi.headers import CARD_HEADER, PIN_HEADER
 from kemi.node import here
+from kemi.tables import FAILURES, TRUSTED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from billing.directory import Trunk
+    from billing.ledger import Ledger
     from billing.ledger_types import Caller
-
-FAILURES = "failures"
-"""Shared table of failed attempts. Keys carry their time window, for an entry's expiry starts again at every update."""
-
-TRUSTED = "trusted"
-"""Shared table of (card, caller number) that the right PIN came from."""
 
 _NO_HA1 = "0" * 64
 
@@ -70,10 +68,23 @@ def dial_plan(caller: Caller) -> DialPlan:
     return DialPlan.from_text(leg.country_code, leg.international_prefixes, leg.national_prefix)
 
 
+def _ask(question: Callable[[Ledger], Caller | None]) -> Caller | None:
+    """Ask the ledger, if the breaker lets us. That there was an answer, whatever it was, is what the breaker wants.
+
+    Raises BreakerOpen without asking.
+    """
+    node = here()
+    if not node.breaker.allows():
+        raise BreakerOpen("the database is away")
+    caller = question(node.ledger)
+    node.breaker.answered()
+    return caller
+
+
 def _by_digest() -> Identified:
     username = ksr.pv("$au")
     guard = _Guard(f"user:{username}@{ksr.source_ip()}")
-    caller = here().ledger.identify_digest(username, realm())
+    caller = _ask(lambda ledger: ledger.identify_digest(username, realm()))
     sha256 = here().settings.sip.digest_algorithm == "SHA-256"
     ha1 = _NO_HA1[: 64 if sha256 else 32]  # an unknown user costs the same work as a known one
     if caller is not None:
@@ -98,7 +109,7 @@ def _by_card(trunk: Trunk) -> Identified:
         raise Refused("bad_credentials", f"trunk {trunk.name}: {len(numbers)} card numbers, {len(pins)} PINs")
     number, pin = numbers[0].strip(), pins[0].strip()
     guard = _CardGuard(number[:20], ksr.pv("$fU")[:32])
-    caller = here().ledger.identify_card(number[:20])
+    caller = _ask(lambda ledger: ledger.identify_card(number[:20]))
     expected = caller.pin_hash if caller is not None and caller.pin_hash else _NO_HA1
     right = hmac.compare_digest(pin_hash(number, pin), expected)
     if guard.is_locked():
@@ -114,14 +125,15 @@ def _by_card(trunk: Trunk) -> Identified:
 
 def _by_caller_number(trunk: Trunk) -> Identified:
     number = ksr.pv("$fU").removeprefix("+")
-    caller = here().ledger.identify_caller_number(trunk.trunk_id, number[:20])
+    caller = _ask(lambda ledger: ledger.identify_caller_number(trunk.trunk_id, number[:20]))
     if caller is None:
         raise Refused("unknown_caller", f"trunk {trunk.name}: {number[:20]!r}")
     return Identified(caller, number)
 
 
 def _by_trunk(trunk: Trunk) -> Identified:
-    caller = here().ledger.identify_user(trunk.user_id) if trunk.user_id is not None else None
+    user_id = trunk.user_id
+    caller = None if user_id is None else _ask(lambda ledger: ledger.identify_user(user_id))
     if caller is None:
         raise Refused("unknown_caller", f"trunk {trunk.name} belongs to nobody")
     return Identified(caller, ksr.pv("$fU"))

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from billing import facts, renewal
-from billing.errors import LedgerUnavailable
+from billing.errors import LedgerBusy, LedgerUnavailable
 from billing.journal import JournalTail
 from kemi import dialogs, ksr, log
 from kemi.node import here
+from kemi.tables import LIVE
 
 if TYPE_CHECKING:
     from billing.journal import Fact
@@ -22,36 +23,44 @@ if TYPE_CHECKING:
 RECONCILE_EVERY = 5
 """Ticks between two looks for calls that were ringing when the proxy was restarted."""
 
+START_MARGIN_MS = 2000
+"""The two clocks, the database's and this node's, need not agree to the second."""
+
 _ticks = 0
 _watched = False
+_unsure: set[str] = set()
+"""Calls whose renewal had no answer: the ledger may have lengthened them, and their dialogs not know."""
 
 
 def tick() -> None:
-    """Once a second: renew what is due."""
+    """Once a second: renew what is due. The keeper asks whatever the breaker says: nobody waits for it."""
     global _ticks, _watched  # noqa: PLW0603 - the process's own
     _ticks += 1
     node = here()
-    if not node.breaker.allows():
-        return
     try:
         if not _watched:
             _watch_what_was_up()
             _watched = True
+        for call_key in list(_unsure):
+            _make_sure(call_key)
         for call in node.ledger.live_calls(node.name, due_within_s=node.settings.calls.renew_lead_s):
             _renew(call)
         if _ticks % RECONCILE_EVERY == 0:
             _reconcile()
         node.breaker.succeeded()
     except LedgerUnavailable as error:
-        node.breaker.failed()
+        if not isinstance(error, LedgerBusy):
+            node.breaker.failed()
         log.event("ledger_failed", "err", process="keeper", error=str(error))
 
 
 def _watch_what_was_up() -> None:
-    """After a restart the cutter learns of the calls whose answers the journal no longer holds."""
+    """After a restart: the cutter learns of the calls whose answers the journal no longer holds, and their dialogs of
+    renewals that the ledger had just committed."""
     node = here()
     for call in node.ledger.live_calls(node.name):
         if call.state == "answered":
+            _adopt(call)
             node.record(
                 facts.watch(
                     call.call_key,
@@ -63,46 +72,68 @@ def _watch_what_was_up() -> None:
             )
 
 
+def _make_sure(call_key: str) -> None:
+    call = here().ledger.live_call(call_key)
+    if call is not None:
+        _adopt(call)
+    _unsure.discard(call_key)
+
+
+def _adopt(call: LiveCall) -> bool:
+    """Make a call's dialog the current one, with the ledger's grant if that is longer. False when it is over."""
+    if not ksr.enter_dialog(call.sip_call_id, call.sip_from_tag, call.sip_to_tag or "") or ksr.dialog_var("x"):
+        return False  # its end is in the journal, or the reaper's
+    if int(ksr.dialog_var("g") or 0) < call.grant_s:
+        _set_grant(call.grant_s)
+    return True
+
+
 def _renew(call: LiveCall) -> None:
     """Renew one call. What is wrong with it is logged and keeps no other call from its renewal."""
     try:
-        if not ksr.enter_dialog(call.sip_call_id, call.sip_from_tag, call.sip_to_tag or ""):
-            return  # over already: its end is in the journal, or the reaper's
-        if int(ksr.dialog_var("g") or 0) < call.grant_s:  # the ledger's answer to an earlier renewal was lost
-            _set_grant(call.grant_s)
+        if not _adopt(call):
+            return
         outcome = renewal.renew(here().ledger, call, here().settings.calls)
         if outcome.grant_s > call.grant_s:
             _set_grant(outcome.grant_s)
+    except LedgerBusy as error:
+        log.event("renewal_failed", "warn", call_key=call.call_key, error=str(error))
     except LedgerUnavailable:
+        _unsure.add(call.call_key)
         raise
     except Exception as error:  # noqa: BLE001 - one call's trouble
         log.event("renewal_failed", "err", call_key=call.call_key, error=repr(error))
 
 
 def _set_grant(grant_s: int) -> None:
-    """Lengthen the current dialog's call. One that is ending in this moment keeps its end."""
+    """Lengthen the current dialog's call. One that has ended meanwhile keeps its end."""
+    if ksr.dialog_var("x"):
+        return
     ksr.set_dialog_var("g", str(grant_s))
     ksr.set_dialog_lifetime(dialogs.lifetime_s(dialogs.remaining_s()))
 
 
 def _reconcile() -> None:
-    """A call that was ringing when Kamailio died never connects (its 2xx is dropped), so its hold is given back.
+    """Calls that were ringing when Kamailio died never connect (their 2xx is dropped): their money is given back.
 
-    One that was answered may still look unanswered to the ledger: then its answer waits in the journal.
+    Also when it had been down for so long that the reaper charged them. One that was answered all the same has its
+    answer or its end in the journal.
     """
     node = here()
-    lost = [
-        call
+    ringing = [
+        (call.call_key, f"{call.sip_call_id}|{call.sip_from_tag}")
         for call in node.ledger.unanswered_calls(node.name)
-        if not ksr.table_int("live", f"{call.sip_call_id}|{call.sip_from_tag}")
+        if call.opened_ago_ms > node.up_ms + START_MARGIN_MS
     ]
+    lost = [key for key, live_key in ringing if not ksr.table_int(LIVE, live_key)]
+    lost += [call.call_key for call in node.ledger.reaped_unanswered(node.name)]
     if not lost:
         return
     known = {fact["call_key"] for fact in _facts_on_their_way() if fact["kind"] != facts.OPENING}
-    for call in lost:
-        if call.call_key not in known:
-            node.record(facts.failed(call.call_key, "cancelled", 0, None, detail="proxy restarted while ringing"))
-            log.event("reconciled", "notice", call_key=call.call_key)
+    for call_key in lost:
+        if call_key not in known:
+            node.record(facts.failed(call_key, "cancelled", 0, None, detail="proxy restarted while ringing"))
+            log.event("reconciled", "notice", call_key=call_key)
 
 
 def _facts_on_their_way() -> list[Fact]:

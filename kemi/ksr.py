@@ -36,15 +36,6 @@ def pv(name: str) -> str:
     return str(KSR.pv.gete(name))  # some come as numbers
 
 
-def pv_int(name: str) -> int | None:
-    """A pseudo-variable as a number, None when it is null or no number."""
-    value = KSR.pv.get(name)
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
-
-
 def set_pv(name: str, value: str) -> None:
     """Set a pseudo-variable to a text ($dlg_var set this way is locked and stored; dialog.var_sets is neither)."""
     KSR.pv.sets(name, value)
@@ -158,11 +149,6 @@ def is_cancelled() -> bool:
     return _true(KSR.tm.t_is_canceled())
 
 
-def branch_timed_out() -> bool:
-    """In the failure route: the branch ended by a timer, not by an answer."""
-    return _true(KSR.tm.t_branch_timeout())
-
-
 def final_code() -> int:
     """In the failure route: the code that would go to the caller."""
     return int(KSR.tm.t_get_status_code())
@@ -171,11 +157,6 @@ def final_code() -> int:
 def relay() -> bool:
     """Send the request on. False when no target could be sent to; nothing was answered then."""
     return _true(KSR.tm.t_relay())
-
-
-def set_ring_timers(silence_ms: int, ring_ms: int) -> None:
-    """How long a branch may be silent, and may ring. Each 180 starts the second one again: see max_inv_lifetime."""
-    _must(KSR.tm.t_set_fr(ring_ms, silence_ms), "t_set_fr")
 
 
 def on_branch(route: str) -> None:

@@ -18,7 +18,7 @@ OK = 1
 
 def callback(route: Callable[..., None]) -> Callable[..., int]:
     """Kamailio's callbacks must return a number and must not raise: None kills the worker's next request, and an
-    exception drops the request in hand without a reply (KAMAILIO.md, trap 7)."""
+    exception drops the request in hand without a reply (docs/kamailio.md, 7)."""
 
     @functools.wraps(route)
     def wrapped(*arguments: Any) -> int:

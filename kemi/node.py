@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ulid import ULID
 
-from billing.breaker import Breaker
+from billing.breaker import Breaker, monotonic_ms
 from billing.directory import DirectoryFile
 from billing.journal import JournalUnwritable, JournalWriter
 from billing.ledger import Ledger
@@ -37,9 +37,15 @@ class Node:
         self.journal = JournalWriter(state / "journal")
         self.breaker = Breaker(settings.breaker.failures, settings.breaker.open_ms)
         self.directory = DirectoryFile(state / "directory.json")
+        self._started_ms = monotonic_ms()
         self._unwritten: deque[Fact] = deque()
         self._ledger: Ledger | None = None
         self._rates: RateLookup | None = None
+
+    @property
+    def up_ms(self) -> int:
+        """How long ago this Kamailio started."""
+        return monotonic_ms() - self._started_ms
 
     @property
     def ledger(self) -> Ledger:

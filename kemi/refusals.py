@@ -1,4 +1,4 @@
-"""What a refused caller gets: DESIGN.md section 7, in one table."""
+"""What a refused caller gets, in one table (docs/operator.md shows it with the situations)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ ANSWERS = {
     "carrier_failed": Answer(500, "Server Internal Error"),
     "merged": Answer(482, "Loop Detected"),
 }
+
+
+def answer_to(token: str) -> Answer:
+    """The answer for a token; one that nobody foresaw is the node's own trouble."""
+    return ANSWERS.get(token, ANSWERS["billing_unavailable"])
 
 
 def warning(token: str) -> str:

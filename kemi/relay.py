@@ -10,26 +10,9 @@ from kemi import dialogs, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
 from kemi.refusals import ANSWERS, warning
-
-CURRENT = "current"
-"""Shared table: (Call-ID, From-tag) of a call -> the branch that may answer, or NOBODY while there is none."""
-
-WINNER = "winner"
-"""Shared table: (Call-ID, From-tag) -> To-tag of the 2xx that went through; a counter beside it settles races."""
-
-NOBODY = "nobody"
+from kemi.tables import CURRENT, NOBODY, TAG_CHARACTERS_MAX, WINNER, live_key
 
 _ROUTE_URI = re.compile(r"<([^>]*)>")
-
-
-def live_key() -> str:
-    """(Call-ID, From-tag) of the message in hand."""
-    return f"{ksr.pv('$ci')}|{ksr.pv('$ft')}"
-
-
-def release_live_key() -> None:
-    """The call attempt in hand is over: its (Call-ID, From-tag) may be used again."""
-    ksr.forget("live", live_key())
 
 
 def relay_to_first_carrier() -> None:
@@ -44,7 +27,7 @@ def relay_to_first_carrier() -> None:
 
 def take_failed_branch() -> None:
     """Failure route: the next carrier when this one failed by itself and nobody has rung yet; else the end."""
-    _let_answer(NOBODY)
+    let_nobody_answer()
     if ksr.is_cancelled():
         dialogs.remember_outcome("cancelled", 487)
         return
@@ -52,8 +35,11 @@ def take_failed_branch() -> None:
     carrier_at_fault = (code >= 500 and code != 600) or code in (401, 407, 408) or 300 <= code < 400
     if not carrier_at_fault:
         dialogs.remember_outcome("busy" if code in (486, 600) else "rejected" if code != 480 else "no_answer", code)
+    elif code == 408 and ksr.pv("$avp(rung)") == "1":
+        dialogs.remember_outcome("no_answer", code)
     elif ksr.pv("$avp(rung)") == "1":
-        dialogs.remember_outcome("no_answer" if code == 408 else "carrier_failed", code)
+        # A carrier's redirection or challenge is not the caller's to follow, and another carrier would ring again.
+        _give_up(_passable(code), "carrier_failed")
     else:
         log.event("carrier_failed", "warn", call_key=ksr.dialog_var("k"), carrier=ksr.dialog_var("c"), code=code)
         if not _time_is_left() or not _relay_to_next():
@@ -87,15 +73,15 @@ def guard_replies() -> None:
     """Every reply, before its transaction sees it.
 
     What answers nothing that we asked is dropped: sent on by its Via, it would make us an open reflector. Of the 2xx of
-    an INVITE exactly one goes through (KAMAILIO.md, traps 8 and 14).
+    an INVITE exactly one goes through (docs/kamailio.md, 8 and 14).
     """
     answers_invite = ksr.method() == "INVITE" and ksr.pv("$rs").startswith("2")
     if not ksr.reply_has_transaction():
         ksr.drop()
         if answers_invite:
             _take_stray_2xx()
-    elif answers_invite and not ksr.pv("$tt"):
-        ksr.drop()  # no dialog can come of it (RFC 3261 12.1)
+    elif answers_invite and not 0 < len(ksr.pv("$tt")) <= TAG_CHARACTERS_MAX:
+        ksr.drop()  # without a tag no dialog can come of it (RFC 3261 12.1); one that long could not be found again
     elif answers_invite and (current := ksr.table_text(CURRENT, live_key())):
         _choose_2xx(ksr.pv("$tt"), current)
     # else no 2xx, or the answer to a re-INVITE
@@ -183,13 +169,18 @@ def _targets() -> tuple[Carrier, ...]:
 
 def _give_up(code: int, token: str) -> None:
     """Every carrier failed: the caller gets the last one's code, and a 503 of theirs as 500 (RFC 3261 16.7)."""
-    _let_answer(NOBODY)
+    let_nobody_answer()
     if ksr.is_cancelled():
         dialogs.remember_outcome("cancelled", 487)
         return  # answered already
     dialogs.remember_outcome(token, code)
     ksr.add_to_reply("Warning", warning(token))
     ksr.transaction_reply(code, "Carrier Failed")
+
+
+def let_nobody_answer() -> None:
+    """The call in hand was refused: a 2xx that comes all the same is acknowledged and ended."""
+    _let_answer(NOBODY)
 
 
 def _let_answer(branch: str) -> None:

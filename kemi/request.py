@@ -8,13 +8,10 @@ from kemi import calls, dialogs, emergency, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.identity import realm, trunk_of_source
 from kemi.node import here
+from kemi.tables import CALL_ID_CHARACTERS_MAX, TAG_CHARACTERS_MAX
 
 CSEQ_LIMIT = 2**31 - 1000
 """A CSeq near 2^31 leaves no room for the proxy's own BYE (RFC 3261 8.1.1.5), so the call could never be cut."""
-
-CALL_ID_CHARACTERS_MAX = 255
-TAG_CHARACTERS_MAX = 128
-"""As the ledger's columns: by Call-ID and tags the keeper finds a call again."""
 
 _HIDING = re.compile(r"\r(?!\n)|\x00")
 _ROUTE_URI = re.compile(r"<([^>]*)>")
@@ -40,11 +37,11 @@ def route_request() -> None:
         _options()
     else:
         ksr.add_to_reply("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS")
-        ksr.reply(405, "Method Not Allowed")
+        _refuse(405, "Method Not Allowed", "refused")
 
 
 def _is_acceptable() -> bool:
-    """Malformed and looping requests end here (KAMAILIO.md, traps 5 and 18)."""
+    """Malformed and looping requests end here (docs/kamailio.md, 5 and 18)."""
     try:
         hiding = _HIDING.search(ksr.raw_message())
     except UnicodeDecodeError:
@@ -65,10 +62,11 @@ def _is_acceptable() -> bool:
     return True
 
 
-def _refuse(code: int, reason: str) -> bool:
+def _refuse(code: int, reason: str, event: str = "malformed") -> bool:
+    """Answer and log; the answer to a question of the checks above is always False."""
     if ksr.method() != "ACK":
         ksr.reply(code, reason)
-    log.event("malformed", code=code, reason=reason, source=ksr.source())
+    log.event(event, code=code, reason=reason, method=ksr.method(), source=ksr.source(), sip_call_id=ksr.pv("$ci"))
     return False
 
 
@@ -76,19 +74,19 @@ def _cancel() -> None:
     if ksr.check_transaction() == ksr.MATCHED:
         ksr.relay()
     else:
-        ksr.reply(481, "Call/Transaction Does Not Exist")
+        _refuse(481, "Call/Transaction Does Not Exist", "refused")
 
 
 def _new_call() -> None:
     """An INVITE without To-tag: emergency first, then whoever can show who he is, in an async worker."""
     if not _routes_are_ours():
-        ksr.reply(403, "Preloaded Route")
+        _refuse(403, "Preloaded Route", "refused")
         return
     if not ksr.pv("$ct"):
-        ksr.reply(400, "Missing Contact")  # RFC 3261 8.1.1.8; without it there is nobody to send a BYE to
+        _refuse(400, "Missing Contact")  # RFC 3261 8.1.1.8; without it there is nobody to send a BYE to
         return
     if len(ksr.headers("Proxy-Authorization")) > 1:
-        ksr.reply(400, "One Proxy-Authorization")  # the check and the digest-uri could be taken from different ones
+        _refuse(400, "One Proxy-Authorization")  # the check and the digest-uri could be taken from different ones
         return
     ksr.remove_headers("Route", *NOT_FOR_CARRIERS)
     ksr.record_route()  # here and not in the async worker: edits made there are lost at failover
@@ -110,7 +108,7 @@ def _options() -> None:
         return
     trunk = trunk_of_source()
     if trunk is None or trunk.kind != "ivr":
-        ksr.reply(404, "Not Found")
+        _refuse(404, "Not Found", "refused")
     elif not ksr.new_transaction():
         return
     elif here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_announce"):

@@ -154,6 +154,7 @@ def live_call(*legs, **more):
         "opened_at": NOON,
         "answered_at": NOON,
         "hold_until": NOON,
+        "opened_ago_ms": 65_000,
         "answered_ago_ms": 60_000,
         "deadline_in_ms": 60_000,
         "legs": legs or (live_leg(),),

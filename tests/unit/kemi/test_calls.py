@@ -170,6 +170,14 @@ def test_second_call_with_a_live_id_is_482(world, node, script, journal):
     assert ([482], 1, []) == (world.replied, len(node.ledger.asked_for("open_call")), journal())
 
 
+def test_second_call_is_482_while_the_first_has_no_dialog_yet(world, node, script, journal):
+    """The first is still being authorized in another worker: the shared counter stands at 1, the second makes it 2."""
+    world.tables["live"] = {KEY: 1}
+    script.authorize()
+    assert ([482], ['Warning: 399 meterline "merged"']) == (world.replied, world.reply_headers)
+    assert ([], [], {}, {KEY: 2}) == (node.ledger.asked_for("open_call"), journal(), world.dialogs, live(world))
+
+
 def test_refused_second_call_does_not_free_the_first_ones_key(world, script):
     """However often a second call tries, the key stays the first call's."""
     for _ in range(5):
@@ -306,7 +314,8 @@ def test_call_after_the_breakers_time_is_its_probe(world, node, script, monkeypa
 
 @pytest.mark.parametrize("step", ["manage_dialog", "set_dialog_property", "set_request_uri"])
 def test_exception_after_the_hold_gives_it_back(world, script, journal, monkeypatch, step):
-    """Money is held and the proxy fails: the fact is written, so that nobody pays for a call that never was."""
+    """Money is held and the proxy fails: the fact is written, so that nobody pays for a call that never was, and a 2xx
+    that comes all the same finds nobody."""
 
     def fail(*arguments):
         raise RuntimeError(step)
@@ -314,7 +323,22 @@ def test_exception_after_the_hold_gives_it_back(world, script, journal, monkeypa
     monkeypatch.setattr(dialogs.ksr, step, fail)
     script.authorize()
     (fact,) = journal()
-    assert ([500], "failed") == (world.replied, fact["kind"])
+    assert ([500], "unopened", "unavailable", 500) == (
+        world.replied,
+        fact["kind"],
+        fact["result"],
+        fact["sip_code"],
+    )
+    assert {"nobody"} == set(world.tables["current"].values())
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), ArithmeticError("x")])
+def test_exception_before_anybody_knows_leaves_a_cdr_and_no_key(world, node, script, journal, error):
+    """Whatever goes wrong while the call is reserved: refused, recorded, and its tags free again."""
+    node._ledger.answers["open_call"] = [error]
+    script.authorize()
+    assert ([500], ["unopened"]) == (world.replied, [fact["kind"] for fact in journal()])
+    assert {} == live(world)
 
 
 def test_exception_after_the_hold_frees_the_live_key(world, script, monkeypatch):

@@ -25,6 +25,12 @@ def with_card(world, node, pin="1234", **more):
     world.request(si="198.51.100.1", headers=[CARD[0], ("X-Meterline-PIN", pin)], **more)
 
 
+def with_algorithm(settings, algorithm):
+    """The same settings with another digest algorithm."""
+    sip = settings.sip.model_copy(update={"digest_algorithm": algorithm})
+    return settings.model_copy(update={"sip": sip})
+
+
 # --- digest -------------------------------------------------------------------------------------------------
 
 
@@ -59,6 +65,24 @@ def test_unknown_user_is_checked_and_refused_like_a_known_one(world, node):
     world.truths["digest"] = -2
     assert "bad_credentials" == refusal()
     assert [("0" * 32,)] == world.did("check")
+
+
+@pytest.mark.parametrize(("algorithm", "expected"), [("MD5", "a" * 32), ("SHA-256", "b" * 64)])
+def test_digest_is_checked_by_the_hash_of_the_nodes_algorithm(world, node, algorithm, expected):
+    """The setting chooses which of the user's two stored hashes counts."""
+    node.settings = with_algorithm(node.settings, algorithm)
+    use(node, identify_digest=caller(ha1_md5="a" * 32, ha1_sha256="b" * 64, user_name="alice"))
+    identity.identify()
+    assert [(expected,)] == world.did("check")
+
+
+def test_unknown_user_costs_a_check_of_the_same_length_under_sha256(world, node):
+    """The stand-in's hash is as long as a real one."""
+    node.settings = with_algorithm(node.settings, "SHA-256")
+    use(node, identify_digest=None)
+    world.truths["digest"] = -2
+    assert "bad_credentials" == refusal()
+    assert [("0" * 64,)] == world.did("check")
 
 
 def test_unknown_user_never_passes(world, node):

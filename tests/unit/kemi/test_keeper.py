@@ -5,7 +5,8 @@ import pytest
 from billing import facts
 from billing.breaker import Breaker
 from billing.clock import Moment
-from billing.errors import InvalidTariff, LedgerRefused, LedgerUnavailable
+from billing.errors import InvalidTariff, LedgerBusy, LedgerRefused, LedgerUnavailable
+from billing.ledger_types import Reaped
 from kemi import keeper
 from tests.unit.builders import Ledger, extended, live_call, live_leg
 from tests.unit.kemi.conftest import answered_ago
@@ -21,7 +22,7 @@ def up(world, node):
 
 
 def use(node, **answers):
-    node._ledger = Ledger(**{"live_calls": [[]], "unanswered_calls": [[]]} | answers)
+    node._ledger = Ledger(**{"live_calls": [[]], "unanswered_calls": [[]], "reaped_unanswered": [[]]} | answers)
 
 
 def tick_until_reconciled(script):
@@ -70,6 +71,40 @@ def test_dialogs_longer_grant_is_not_shortened(up, node, script):
     assert ("360", []) == (up.dialog.variables["g"], up.dialog.lifetimes)
 
 
+def test_renewal_without_an_answer_is_looked_up(up, node, script):
+    """The ledger committed it and could not say so: in the next second the dialog has the grant."""
+    use(
+        node,
+        live_calls=[[live_call()], []],
+        extend_call=LedgerUnavailable("timed out"),
+        live_call=[live_call(grant_s=240)],
+    )
+    script.keeper("keeper")
+    assert "120" == up.dialog.variables["g"]
+    script.keeper("keeper")
+    assert "240" == up.dialog.variables["g"]
+    script.keeper("keeper")
+    assert 1 == len(node.ledger.asked_for("live_call"))
+
+
+def test_busy_account_keeps_no_other_from_its_renewal(up, node, script):
+    """A lock that somebody holds is no dead database: the next call is renewed, the breaker hears nothing."""
+    node.breaker = Breaker(1, 60_000)
+    busy = [LedgerBusy("lock"), extended(240)]
+    use(node, live_calls=[[live_call(), live_call(call_key="another")]], extend_call=busy)
+    script.keeper("keeper")
+    assert [KEY, "another"] == [key for key, *_ in node.ledger.asked_for("extend_call")]
+    assert node.breaker.is_open() is False
+
+
+def test_call_that_ended_is_not_renewed(up, node, script):
+    """Its dialog is known for some seconds more, and no money is held for it."""
+    up.dialog.variables["x"] = "1"
+    use(node, live_calls=[[live_call()]])
+    script.keeper("keeper")
+    assert [] == node.ledger.asked_for("extend_call")
+
+
 def test_call_without_a_dialog_is_not_renewed(world, node, script):
     """Its end is on the way; no money is held for it any more."""
     use(node, live_calls=[[live_call()]])
@@ -78,13 +113,13 @@ def test_call_without_a_dialog_is_not_renewed(world, node, script):
 
 
 def test_away_ledger_is_one_failure(up, node, script):
-    """The breaker learns of it, and nothing else happens."""
+    """The breaker learns of it, and the keeper asks on: nobody waits for it."""
     node.breaker = Breaker(1, 60_000)
     use(node, live_calls=LedgerUnavailable("gone"))
     script.keeper("keeper")
     assert node.breaker.is_open() is True
-    tick_until_reconciled(script)
-    assert 1 == len(node.ledger.asked_for("live_calls"))
+    script.keeper("keeper")
+    assert 2 == len(node.ledger.asked_for("live_calls"))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +174,7 @@ def test_watched_call_over_its_deadline_is_told_too(world, restarted, script, jo
 
 
 def ringing(**more):
-    return live_call(state="open", answered_at=None, **more)
+    return live_call(**{"state": "open", "answered_at": None} | more)
 
 
 def test_call_that_rang_when_the_proxy_died_gives_its_hold_back(world, node, script, journal):
@@ -158,6 +193,21 @@ def test_look_for_lost_calls_is_taken_now_and_then(world, node, script):
     for _ in range(2 * keeper.RECONCILE_EVERY + 1):
         script.keeper("keeper")
     assert [("node-1",)] * 2 == node.ledger.asked_for("unanswered_calls")
+
+
+def test_call_opened_since_the_start_is_left_alone(world, node, script, journal):
+    """Its end may wait in another process's memory for room on the disk: only what is older than we are is lost."""
+    use(node, unanswered_calls=[[ringing(opened_ago_ms=node.up_ms)]])
+    tick_until_reconciled(script)
+    assert [] == journal()
+
+
+def test_reaped_call_that_only_rang_is_paid_back(world, node, script, journal):
+    """The node was away for so long that the reaper charged a call that rang: it never connected."""
+    use(node, reaped_unanswered=[[Reaped("reaped", "call-9")]])
+    tick_until_reconciled(script)
+    (fact,) = journal()
+    assert ("failed", "reaped") == (fact["kind"], fact["call_key"])
 
 
 def test_call_that_rings_is_left_alone(world, node, script, journal):

@@ -36,13 +36,6 @@ def test_null_is_an_empty_text(world):
     assert ("", "5060") == (ksr.pv("$tt"), ksr.pv("$sp"))
 
 
-@pytest.mark.parametrize(("value", "expected"), [(None, None), ("7", 7), (7, 7), ("x", None)])
-def test_number_or_nothing(world, value, expected):
-    """A pseudo-variable read as a number is a number or None."""
-    world.avps["n"] = value
-    assert expected == ksr.pv_int("$avp(n)")
-
-
 def test_action_that_failed_is_an_error(world):
     """An action that must work raises when Kamailio refuses it, and names itself."""
     with pytest.raises(ksr.KsrError, match="seturi"):

@@ -1,0 +1,41 @@
+"""The tables that all processes of the proxy share (htable; sizes and expiry in kamailio.cfg).
+
+LIVE       (Call-ID, From-tag) in use: a second INVITE with a live one is 482, however close in time
+CURRENT    the same -> the branch that may answer, or NOBODY while there is none
+WINNER     the same -> To-tag of the 2xx that went through; a counter beside it settles races
+FAILURES   failed credentials. Keys hold their time window, for an entry's expiry starts again at every update
+TRUSTED    (card, caller number) that the right PIN came from
+CALL_RATE  calls of an account in a second
+"""
+
+from __future__ import annotations
+
+from kemi import ksr
+
+LIVE = "live"
+CURRENT = "current"
+WINNER = "winner"
+FAILURES = "failures"
+TRUSTED = "trusted"
+CALL_RATE = "call_rate"
+
+NOBODY = "nobody"
+
+CALL_ID_CHARACTERS_MAX = 255
+TAG_CHARACTERS_MAX = 128
+"""As the ledger's columns: by Call-ID and tags the keeper and the cutter find a call again."""
+
+
+def live_key() -> str:
+    """(Call-ID, From-tag) of the message in hand."""
+    return f"{ksr.pv('$ci')}|{ksr.pv('$ft')}"
+
+
+def is_second_with_live_key() -> bool:
+    """Take the live key of the INVITE in hand; True when another call has it."""
+    return ksr.count_up(LIVE, live_key()) > 1
+
+
+def release_live_key() -> None:
+    """The call attempt in hand is over: its (Call-ID, From-tag) may be used again."""
+    ksr.forget(LIVE, live_key())
