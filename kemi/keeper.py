@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 RECONCILE_EVERY = 5
 """Ticks between two looks for calls that were ringing when the proxy was restarted."""
 
-START_MARGIN_MS = 2000
-"""The two clocks, the database's and this node's, need not agree to the second."""
-
 _ticks = 0
 _watched = False
 _unsure: set[str] = set()
@@ -123,7 +120,7 @@ def _reconcile() -> None:
     ringing = [
         (call.call_key, f"{call.sip_call_id}|{call.sip_from_tag}")
         for call in node.ledger.unanswered_calls(node.name)
-        if call.opened_ago_ms > node.up_ms + START_MARGIN_MS
+        if call.opened_ago_ms > node.up_ms  # two spans of time, so the two clocks need not agree
     ]
     lost = [key for key, live_key in ringing if not ksr.table_int(LIVE, live_key)]
     lost += [call.call_key for call in node.ledger.reaped_unanswered(node.name)]
