@@ -11,10 +11,11 @@ from pathlib import Path
 from billing.errors import MeterlineError
 from stack.kamailio import CHECKOUT
 from stack.node import Stack, Supervisor
-from stack.processes import port_is_free, stop_left_behind
+from stack.processes import free_port, port_is_free, stop_left_behind
 
 RUN = CHECKOUT / "run"
 SIP_PORT = 5060  # taken when it is free; any other if not
+PORT_MAX = 65_535
 TROUBLE = (" ERROR: ", " CRITICAL: ", " ALERT: ", " BUG: ")
 
 
@@ -33,10 +34,16 @@ def parse(words: list[str]) -> argparse.Namespace:
     starting = commands.add_parser("up", help="run MariaDB, Kamailio and the drain until Ctrl-C or `down`")
     starting.add_argument("--folder", type=Path, default=RUN / "up", help="where its files are (default: run/up)")
     starting.add_argument("--host", default="127.0.0.1", help="address that SIP listens on (default %(default)s)")
-    starting.add_argument("--port", type=int, help=f"SIP port (default: {SIP_PORT}, or a free one)")
+    starting.add_argument("--port", type=port_number, help=f"SIP port (default: {SIP_PORT}, or a free one)")
     ending = commands.add_parser("down", help="stop the stack and all that a killed run left behind")
     ending.add_argument("--folder", type=Path, default=RUN, help="what runs under this folder (default: run)")
     return parser.parse_args(words)
+
+
+def port_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= PORT_MAX):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to {PORT_MAX}")
+    return int(text)
 
 
 def up(folder: Path, host: str, port: int | None) -> int:
@@ -66,8 +73,9 @@ def down(folder: Path) -> int:
     return 0
 
 
-def usual_port(host: str) -> int | None:
-    return SIP_PORT if port_is_free(host, SIP_PORT) else None
+def usual_port(host: str) -> int:
+    """Raises StackError when `host` is no address of this machine."""
+    return SIP_PORT if port_is_free(host, SIP_PORT) else free_port(host)
 
 
 def welcome(stack: Stack) -> None:

@@ -33,10 +33,13 @@ def wait_until(condition: Callable[[], bool], limit_s: float, what: str, poll_s:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that neither UDP nor TCP uses on `host` at this moment."""
+    """A port that neither UDP nor TCP uses on `host` at this moment. StackError when `host` is no address here."""
     for _ in range(100):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            tcp.bind((host, 0))
+            try:
+                tcp.bind((host, 0))
+            except OSError as error:
+                raise StackError(f"host {host}: {error.strerror}") from None
             port: int = tcp.getsockname()[1]
         if port_is_free(host, port):
             return port

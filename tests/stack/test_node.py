@@ -158,6 +158,25 @@ def test_make_up_tells_what_happens_and_make_down_ends_it(tmp_path):
     assert [] == list(tmp_path.rglob("*.pid"))
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--host", "300.1.1.1"], "host 300.1.1.1: "),
+        (["--host", "192.0.2.1"], "host 192.0.2.1: Cannot assign requested address"),
+        (["--port", "99999"], "argument --port: '99999' is not a port from 1 to 65535"),
+        (["--port", "0"], "argument --port: '0' is not a port from 1 to 65535"),
+        (["--port", "sip"], "argument --port: 'sip' is not a port from 1 to 65535"),
+    ],
+)
+def test_make_up_names_an_address_that_cannot_be(tmp_path, words, named):
+    """Before anything is started, and without a traceback."""
+    command = [sys.executable, "-m", "stack", "up", "--folder", tmp_path / "up", *words]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert (True, 1) == (done.returncode != 0, done.stderr.count(named))
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "up").exists()
+
+
 def test_make_down_ends_what_a_killed_make_up_left_behind(tmp_path):
     """kill -9 of the one in the foreground orphans its parts; `down` finds them."""
     up = run_up(tmp_path, "--port", str(free_port()))

@@ -156,6 +156,13 @@ def test_free_ports_are_free():
     assert port_is_free("127.0.0.1", free_port())
 
 
+@pytest.mark.parametrize("host", ["300.1.1.1", "192.0.2.1", "no such host"])
+def test_a_host_that_is_not_this_machine_is_named(host):
+    """With the reason, and not as a traceback."""
+    with pytest.raises(StackError, match=f"^host {host}: [A-Z]"):
+        free_port(host)
+
+
 def test_long_folders_get_a_short_one_for_sockets(tmp_path):
     """The kernel's limit counts bytes."""
     assert socket_folder(Path("/run/x"), "mariadb.sock") == Path("/run/x")
