@@ -1,6 +1,9 @@
 """The commands put together, and the one place where an error becomes a line and an exit code."""
 
 import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -8,13 +11,14 @@ from billing.errors import MeterlineError
 from cli import db, money, quote, rate, reports
 from cli.values import BadInput
 
+CHECKOUT = Path(__file__).parents[1]
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="meterline",
-    help="Prepaid billing for SIP calls.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -26,6 +30,23 @@ app.command("topup")(money.topup)
 app.command("calls")(reports.calls)
 app.command("cdrs")(reports.cdrs)
 app.command("audit")(reports.audit)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        print(f"meterline {project['version']}")
+        raise typer.Exit
+
+
+@app.callback()
+def meterline(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Prepaid billing for SIP calls."""
+    assert not version  # it ended in _show_version
 
 
 def main(words: list[str]) -> int:

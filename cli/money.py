@@ -15,15 +15,21 @@ TIMEOUT_S = 10.0
 
 
 def topup(
-    account: Annotated[str, typer.Argument(help="The account's name.", show_default=False)],
-    paid: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 12.50.", show_default=False)],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.", show_default=False)],
+    paid: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 12.50; more than 0.", show_default=False)],
     key: Annotated[str | None, typer.Option(help="Key (a ULID) of an earlier try: books it once.")] = None,
     reason: Annotated[str, typer.Option(help="For the ledger entry.")] = "",
     reference: Annotated[str, typer.Option(help="Such as the payment's number.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Add money to an account. Calls in progress profit at once."""
+    """Add money to an account. Calls in progress profit at once.
+
+    A try whose outcome is unknown is repeated with its --key, by the same person, with the same amount, --reason and
+    --reference: it is then booked once. A key with any other content is refused.
+    """
     value = amount(paid, "AMOUNT")
+    if value <= 0:
+        raise BadInput(f"top-up of {account}: AMOUNT {paid} must be more than 0")
     chosen = _ulid(key) if key else str(ULID())
     with opened("cashier", TIMEOUT_S) as ledger:
         account_id = account_named(ledger, account).account_id

@@ -11,7 +11,7 @@ from billing import authorization, settings
 from billing.authorization import PricedLeg, Quote
 from billing.ledger import Ledger
 from billing.ledger_types import Caller
-from billing.numbers import DialPlan
+from billing.numbers import DialPlan, emergency_number
 from billing.rates import RateLookup
 from cli.ledger import NotFound, account_named, opened
 from cli.output import duration, moment, money, show_json, show_table
@@ -36,15 +36,19 @@ class LegShown:
 
 @dataclass(frozen=True)
 class QuoteShown:
-    """The whole answer. `refusal` is the token that the call would be refused with now, or None."""
+    """The whole answer. `refusal` is the token that the call would be refused with now, or None.
+
+    An emergency number has no price, no limit and no legs: nobody is asked, and nobody pays.
+    """
 
     to: str
-    rated_at: datetime
-    max_duration_s: int
-    limit_s: int
+    rated_at: datetime | None
+    max_duration_s: int | None
+    limit_s: int | None
     refusal: str | None
     refusal_detail: str | None
     legs: tuple[LegShown, ...]
+    emergency: bool = False
 
 
 def quote(
@@ -54,18 +58,32 @@ def quote(
     at: Annotated[str | None, typer.Option(help="When it is rated; no offset = UTC. Default: now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Who would pay what for a call, and for how long."""
+    """Who would pay what for a call, and for how long.
+
+    A call that would be refused now (for money, or a suspended account) is an answer like another, with exit code 0 and
+    the reason. What has no price (an unknown or barred destination, no number) is an error, with exit code 1.
+    """
     if (account is None) == (card is None):
         raise BadInput("one of --account and --card must be given")
     rated_at = instant(at, "--at") if at else None
-    longest_s = settings.load().calls.longest_call_s
+    calls = settings.load().calls
+    if (number := emergency_number(to, calls.emergency_numbers)) is not None:
+        _show_emergency(number, as_json)
+        return
     with opened("cashier") as ledger:
         caller = _caller(ledger, account, card)
-        shown = _quoted(ledger, caller, to, rated_at or caller.now.replace(microsecond=0), longest_s)
+        shown = _quoted(ledger, caller, to, rated_at or caller.now.replace(microsecond=0), calls.longest_call_s)
     if as_json:
         show_json(shown)
     else:
         _show(shown)
+
+
+def _show_emergency(number: str, as_json: bool) -> None:
+    if as_json:
+        show_json(QuoteShown(number, None, None, None, None, None, (), emergency=True))
+    else:
+        print(f"{number} is an emergency number: free and unrated, for anybody, whatever his balance")
 
 
 def _caller(ledger: Ledger, account: str | None, card: str | None) -> Caller:
@@ -89,7 +107,7 @@ def _quoted(ledger: Ledger, caller: Caller, to: str, at: datetime, longest_s: in
         max_duration_s=0 if refusal else found.max_duration_s,
         limit_s=found.limit_s,
         refusal=refusal.token if refusal else None,
-        refusal_detail=str(refusal) if refusal else None,
+        refusal_detail=refusal.detail if refusal else None,
         legs=tuple(_leg(priced, found) for priced in found.legs),
     )
 

@@ -148,6 +148,9 @@ def test_topup_adds_to_the_balance_once(run, world):
         (["acme", "twelve"], "twelve"),
         (["acme", "1.1234567"], "1.1234567"),
         (["acme", "-5"], "-5"),
+        (["acme", "--", "-5"], "top-up of acme: AMOUNT -5 must be more than 0"),
+        (["acme", "0"], "top-up of acme: AMOUNT 0 must be more than 0"),
+        (["acme", "0.000000"], "top-up of acme: AMOUNT 0.000000 must be more than 0"),
         (["nobody", "5"], "nobody"),
         (["acme", "5", "--key", "mykey"], "mykey"),
         (["acme"], "AMOUNT"),
@@ -193,7 +196,21 @@ def test_quote_for_a_card_names_who_cannot_pay(run, world):
         (leg["account"], leg["smallest_charge"].rstrip("0")) for leg in answer["legs"]
     ]
     assert ("insufficient_balance", 0) == (answer["refusal"], answer["max_duration_s"])
-    assert "refused now: insufficient_balance" in run("quote", "--card", "8000001", "--to", "+4930123").output
+    assert "account card1" == answer["refusal_detail"]
+    told = run("quote", "--card", "8000001", "--to", "+4930123")
+    assert (0, "") == (told.code, told.complaint)
+    assert told.output.endswith("refused now: insufficient_balance: account card1\n")
+
+
+def test_quote_for_an_emergency_number_is_free(run):
+    """112 has no price and asks nobody, not even the database."""
+    away = {"METERLINE_DATABASE__SOCKET": "/nowhere/mariadb.sock"}
+    answer = run("quote", "--account", "acme", "--to", "112", "--json", **away).json
+    assert ("112", True, None, None, []) == tuple(
+        answer[name] for name in ("to", "emergency", "refusal", "max_duration_s", "legs")
+    )
+    told = run("quote", "--account", "acme", "--to", "+1-1-2", **away)
+    assert (0, True) == (told.code, told.output.startswith("112 is an emergency number: free and unrated"))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +228,7 @@ def test_quote_for_a_card_names_who_cannot_pay(run, world):
     ],
 )
 def test_a_quote_that_cannot_be_names_the_thing(run, world, words, named):
-    """One line, no traceback."""
+    """One line, no traceback, and an exit code that is not 0: there is no price."""
     answer = run("quote", *words)
     assert answer.code != 0
     assert "" == answer.output
@@ -315,6 +332,16 @@ def test_a_database_that_is_away_is_named(run, words):
     assert (1, "") == (answer.code, answer.output)
     assert "/nowhere/mariadb.sock" in answer.complaint
     assert 1 == answer.complaint.count("\n")
+
+
+def test_version(run):
+    """Without settings and without a database."""
+    assert Answer(0, "meterline 0.1.0\n", "") == run("--version", METERLINE_SETTINGS="/nowhere")
+
+
+def test_usage_of_topup_names_its_arguments(run):
+    """In one form."""
+    assert run("topup", "--help").output.startswith("Usage: meterline topup [OPTIONS] {ACCOUNT} {AMOUNT}\n")
 
 
 def test_bad_settings_are_named(run):
