@@ -20,7 +20,12 @@ bootstrap: ## install Debian's packages and the pinned Python ones, where they a
 demo: bootstrap ## real calls on a private MariaDB and Kamailio, to watch; ends by itself
 	@$(PY) -m demo $(ARGS)
 
+# In a folder that `make down` looks into, unless PYTEST_ADDOPTS or ARGS name another. pytest empties it when it starts, so
+# what a killed run left there is ended first, while the files that name it are there.
+test: export PYTEST_ADDOPTS := --basetemp=run/test $(PYTEST_ADDOPTS)
 test: bootstrap ## all tests, on the real parts
+	@mkdir -p run
+	@$(PY) -m stack down --folder run/test
 	@$(PY) -m pytest $(ARGS)
 
 lint: bootstrap ## ruff, mypy and what may import what
