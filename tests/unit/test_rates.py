@@ -1,11 +1,13 @@
 """Which rate a number has, and what the cache may and may not remember."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from billing.errors import DestinationBarred, InvalidTariff, NoRate
 from billing.rates import RateLookup
+from billing.rating import PricedCall
 from tests.unit.builders import AT, rate_row
 
 
@@ -100,6 +102,19 @@ def test_change_of_the_tariff_acts_on_the_next_call():
     lookup.find(10, 1, "4930123", AT)
     source.rows = (rate_row("49", rate_id=2),)
     assert [1, 2] == [lookup.find(10, version, "4930123", AT).rate_id for version in (1, 2)]
+
+
+def test_new_price_of_the_same_rate_acts_on_the_next_call():
+    """A rate that keeps its id and gets another price is priced anew under the tariff's next version."""
+    source = Source(rate_row("49", price=Decimal("0.6")))
+    lookup = RateLookup(source)
+    lookup.find(10, 1, "4930123", AT)
+    source.rows = (rate_row("49", price=Decimal("1.2")),)
+    rates = [lookup.find(10, version, "4930123", AT) for version in (1, 2)]
+    assert ([1, 1], [Decimal("0.6"), Decimal("1.2")]) == (
+        [rate.rate_id for rate in rates],
+        [PricedCall(rate, AT).cost(60) for rate in rates],
+    )
 
 
 def test_tariffs_do_not_mix():
