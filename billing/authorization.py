@@ -124,7 +124,7 @@ def authorize(
 ) -> Authorized:
     """Reserve the first grant of a call on every leg, all or nothing.
 
-    Raises Refused with the token of DESIGN section 7; LedgerUnavailable when nobody knows whether it was opened
+    Raises Refused with a token of docs/operator.md's table; LedgerUnavailable when nobody knows whether it was opened
     (the caller of this function then lets the journal find out).
     """
     at = caller.now.replace(microsecond=0)

@@ -1,7 +1,7 @@
 """The expected failures of Meterline, one small tree.
 
-`token` is the word that a refused caller's Warning header, the log line and the CDR carry (DESIGN.md,
-section 7), or the one that a ledger routine signals; it is empty where there is none.
+`token` is the word that a refused caller's Warning header, the log line and the CDR carry (the table of
+docs/operator.md), or the one that a ledger routine signals; it is empty where there is none.
 """
 
 # ruff: noqa: S105 -- named for what happened (NoRate, KeyConflict); a token here is a word, no secret

@@ -3,7 +3,7 @@
 All sums are integers over one common denominator (the least common multiple of the rate's `per_s`, times a
 million); the call's total is divided and rounded once. Dividing each price first is wrong in 3 of 1000 cases.
 
-Rules (DESIGN.md, section 6): an increment is whole, and is priced by the slot and the window in which it
+Rules (docs/architecture.md, Rating): an increment is whole, and is priced by the slot and the window in which it
 starts; it is cut neither at their ends nor where coverage ends. The connect fee is the first window's. No
 talk costs nothing.
 """
@@ -419,7 +419,7 @@ class PricedCall:
                      disconnects
     smallest_charge  what a caller must be able to pay: the charge for the first second past the free ones
 
-    For every budget >= 0 (DESIGN.md, rule 7): cost(max_duration(budget)) <= budget, and below limit_s one
+    For every budget >= 0 (docs/architecture.md, rule 7): cost(max_duration(budget)) <= budget, and below limit_s one
     second more costs more than the budget.
 
     Raises NoRate if no window covers rated_at, DestinationBarred if the rate is blocked, ValueError for an

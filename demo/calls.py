@@ -14,7 +14,7 @@ WAITS_MS = 40_000
 CLOCK_ERROR_S = 0.25
 """Between the caller's clock and the proxy's, on a busy machine; one started second more or less is the same call."""
 BYE_LATE_S = 1.0
-"""DESIGN, rule 3: the BYEs of a cut leave within a second after the deadline."""
+"""docs/architecture.md, rule 3: the BYEs of a cut leave within a second after the deadline."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
--- The ledger's tables (DESIGN.md, section 8). Money is DECIMAL(18,6); times are UTC; keys and tokens are ascii.
+-- The ledger's tables (docs/database.md). Money is DECIMAL(18,6); times are UTC; keys and tokens are ascii.
 --
 -- IF NOT EXISTS: MariaDB cannot roll back DDL, so a migration that broke off is run again and finishes.
 -- No foreign key points at `purse`, nor leaves the tables that a call writes (live_*, cdr*, entry): a key check takes

@@ -1,4 +1,4 @@
--- Reserves the first grant of a call on every leg of its chain, all or nothing (DESIGN.md, section 5, step 5).
+-- Reserves the first grant of a call on every leg of its chain, all or nothing (docs/architecture.md, A call).
 --
 -- p_content is JSON: node, user, caller, callee, dialled, source, sip_call_id, sip_from_tag, rated_at, limit_s,
 -- ring_limit_s, steps (grants in seconds, longest first) and legs, the caller's account first and then each parent:

@@ -28,7 +28,7 @@ OVERRIDES = {
     },
 }
 RECOVERY_LIMIT_S = 10
-"""DESIGN section 9: recovery within 10 s of the database's return."""
+"""docs/architecture.md, When things break: recovery within 10 s of the database's return."""
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ class Call:
         return talk_seconds(self.caller)
 
     def lasted(self, seconds: int) -> bool:
-        """Whether it was cut at its last funded second: not before it, and at most 1 s after (DESIGN.md, rule 3)."""
+        """Whether it was cut at its last funded second, and at most 1 s after it (docs/architecture.md, rule 3)."""
         return -0.1 <= self.seconds - seconds <= TOLERANCE_S
 
     @property

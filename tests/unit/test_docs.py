@@ -24,7 +24,9 @@ DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\) ENGINE", re.DOTALL)
 COLUMN = re.compile(r"^  ([a-z]\w*) ", re.MULTILINE)
-EVENT = re.compile(r"log\.event\(\s*\"(\w+)\"")
+MARKDOWN = re.compile(r"(?<![\w./*-])([\w./-]*\w\.md)\b")
+TEXTS = {"", ".agi", ".cfg", ".conf", ".example", ".md", ".py", ".service", ".sh", ".sql", ".toml", ".xml"}
+EVENT = re.compile(r"(?:log\.event\(\s*|event: str = )\"(\w+)\"")
 
 
 def settings_of(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
@@ -151,6 +153,26 @@ def test_paths_that_a_document_names_exist(document):
     folders = "billing|cli|db|demo|docs|kemi|scripts|stack|tests"
     named = re.findall(rf"`((?:{folders})/[\w./-]+)`", document.read_text("utf-8"))
     assert [] == [one for one in named if not (CHECKOUT / one).exists()]
+
+
+def test_every_document_that_is_named_exists():
+    """In comments as in documents: whoever has the checkout can open it: at its root, in docs, or beside the file."""
+    sources = [file for file in CHECKOUT.rglob("*") if is_source(file)]
+    missing = [
+        f"{file.relative_to(CHECKOUT)}: {name}"
+        for file in sources
+        for name in MARKDOWN.findall(file.read_text("utf-8"))
+        if not any((folder / name).is_file() for folder in (CHECKOUT, CHECKOUT / "docs", file.parent))
+    ]
+    assert (True, []) == (len(sources) > 200, missing)
+
+
+def is_source(file: Path) -> bool:
+    """A text of the project: no cache, no environment, nothing that a run wrote."""
+    inside = file.relative_to(CHECKOUT).parts
+    hidden = any(part.startswith(".") and part != ".ci" for part in inside)
+    written = inside[0] == "run" or "__pycache__" in inside
+    return file.is_file() and not hidden and not written and file.suffix in TEXTS
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

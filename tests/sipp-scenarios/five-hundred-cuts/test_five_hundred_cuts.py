@@ -10,7 +10,7 @@ CALLS = 500
 SECONDS = (2, 3, 4)
 PER_SECOND_OF_EACH = 25
 EARLY_S, LATE_S = 1.0, 1.0
-"""A cut is never so early that a second is lost, and leaves within a second of its deadline (DESIGN, rule 3)."""
+"""A cut is never so early that a second is lost, and leaves within a second (docs/architecture.md, rule 3)."""
 
 
 @pytest.mark.slow

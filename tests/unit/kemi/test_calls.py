@@ -451,7 +451,7 @@ def test_announcement_that_the_ledger_refuses_is_503(world, node, script):
     ],
 )
 def test_refusals_are_those_of_the_design(token, code, retry):
-    """DESIGN.md, section 7; 503 for the node's own trouble alone."""
+    """The table of docs/operator.md; 503 for the node's own trouble alone."""
     assert (code, retry) == (ANSWERS[token].code, ANSWERS[token].retry_after_s > 0)
 
 
