@@ -11,7 +11,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from billing.errors import LedgerError, LedgerUnavailable, SettingsError
+from billing.errors import LedgerBusy, LedgerError, LedgerUnavailable, SettingsError
 from billing.ledger import Ledger, LedgerAddress
 from billing.settings import DatabaseSettings
 from tests.db.bank import PASSWORDS, Bank, new_key, request
@@ -81,17 +81,15 @@ def test_a_server_that_is_away_is_unavailable_at_once(bank: Bank) -> None:
     assert time.monotonic() - before < 0.5
 
 
-def test_a_silent_server_is_unavailable_within_a_second(bank: Bank, gate: Gate, through: Any) -> None:
+def test_a_silent_server_is_unavailable_after_its_time(bank: Bank, gate: Gate, through: Any) -> None:
     """Also when it falls silent after the connection was made; the next call, when it talks again, is fine."""
     ledger = through("proxy")
     assert ledger.identify_account(999_999) is None
     gate.mode = "silent"
-    before = time.monotonic()
 
-    with pytest.raises(LedgerUnavailable):
+    with pytest.raises(LedgerUnavailable, match="timed out"):
         ledger.identify_account(999_999)
 
-    assert 0.9 < time.monotonic() - before < 1.5
     gate.mode = "open"
     assert ledger.identify_account(999_999) is None
     ledger.close()
@@ -121,13 +119,11 @@ def test_a_lost_answer_is_unknown_and_found_by_its_key(bank: Bank, gate: Gate, t
 
 
 def test_a_killed_connection_is_opened_again(bank: Bank) -> None:
-    """The call that met it is unavailable, the next one connects."""
+    """It died while nobody used it: the call that meets it connects again, and its caller does not notice."""
     ledger = bank.another("proxy")
     ledger.config_version()
     bank.sql(f"KILL {ledger._connected().thread_id()}")
 
-    with pytest.raises(LedgerUnavailable):
-        ledger.config_version()
     assert ledger.config_version() >= 0
     ledger.close()
 
@@ -147,27 +143,25 @@ def test_what_a_login_may_not_ask_is_an_error_and_not_an_absence(bank: Bank) -> 
 
 
 def test_a_lock_that_another_holds_is_waited_for_and_then_given_up(bank: Bank) -> None:
-    """Three times a second by default; nothing happened, and the same key works later."""
+    """A second, and not again: others wait for us. Nothing happened, and the same key works later."""
     account, key = bank.account("5"), new_key()
     holder = pymysql.connect(**bank.server.admin_params(), database=bank.database)
     patient = bank.another("cashier", attempts=2)
     with holder.cursor() as cursor:
         cursor.execute("SELECT * FROM purse WHERE account_id = %s FOR UPDATE", (account,))
-    before = time.monotonic()
 
-    with pytest.raises(LedgerUnavailable, match="undone 2 times"):
+    with pytest.raises(LedgerBusy, match="Lock wait timeout"):
         patient.top_up(key, account, "1", "ann")
 
-    assert 1.9 < time.monotonic() - before < 4
     holder.rollback()
     holder.close()
     assert patient.top_up(key, account, "1", "ann").balance == 6
     patient.close()
 
 
-@pytest.mark.parametrize("code", [1213, 1205, 1020])
+@pytest.mark.parametrize("code", [1213, 1020])
 def test_a_routine_that_the_server_undid_is_called_again(bank: Bank, code: int) -> None:
-    """Deadlock, lock wait, conflict of snapshots or nodes: the caller does not notice."""
+    """Deadlock, conflict of snapshots or nodes: the caller does not notice, three times in a row at most."""
     bank.sql("CREATE TABLE undone (left_over INT)")
     bank.sql("INSERT INTO undone VALUES (2)")
     bank.sql(
@@ -179,7 +173,7 @@ def test_a_routine_that_the_server_undid_is_called_again(bank: Bank, code: int) 
     try:
         assert bank.proxy._call("sometimes_undone") == [{"outcome": "fine"}]
         bank.sql("UPDATE undone SET left_over = 3")
-        with pytest.raises(LedgerUnavailable, match="undone 3 times"):
+        with pytest.raises(LedgerBusy, match="undone"):
             bank.proxy._call("sometimes_undone")
     finally:
         bank.sql("DROP PROCEDURE sometimes_undone")
