@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -74,11 +73,9 @@ def test_a_server_that_is_away_is_unavailable_at_once(bank: Bank) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     ledger = bank.another("proxy", port=port, timeout_s=1.0)
-    before = time.monotonic()
 
-    with pytest.raises(LedgerUnavailable):
+    with pytest.raises(LedgerUnavailable, match="refused"):
         ledger.identify_account(1)
-    assert time.monotonic() - before < 0.5
 
 
 def test_a_silent_server_is_unavailable_after_its_time(bank: Bank, gate: Gate, through: Any) -> None:
