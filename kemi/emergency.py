@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from billing.numbers import emergency_number
 from kemi import dialogs, ksr, log, relay, tables
 from kemi.node import here, new_call_key
 
@@ -9,16 +10,15 @@ LIFETIME_S = 86_400
 """Nobody cuts an emergency call; the dialog module wants a number."""
 
 
-def is_emergency() -> bool:
-    """Whether the dialled user part is on the local list."""
-    return _number() in here().settings.calls.emergency_numbers
+def dialled_number() -> str | None:
+    """The emergency number of the local list that the INVITE in hand is for, or None."""
+    return emergency_number(ksr.pv("$rU"), here().settings.calls.emergency_numbers)
 
 
-def route() -> None:
+def route(number: str) -> None:
     """Relay to the emergency gateway, or to the carriers in order; the CDR goes through the journal at the end."""
     if not ksr.new_transaction():
         return
-    number = _number()
     if tables.is_second_with_live_key():
         words = {"token": "merged", "detail": number, "source": ksr.source(), "sip_call_id": ksr.pv("$ci")}
         log.event("refused", **words)
@@ -32,8 +32,3 @@ def route() -> None:
     log.event("emergency", "notice", call_key=call_key, number=number, source=ksr.source())
     ksr.set_pv("$avp(digits)", number)
     relay.relay_to_first_carrier()
-
-
-def _number() -> str:
-    """What was dialled, visual separators and a leading + aside."""
-    return ksr.pv("$rU").translate(str.maketrans("", "", "-.()")).removeprefix("+")

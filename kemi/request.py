@@ -90,8 +90,8 @@ def _new_call() -> None:
         return
     ksr.remove_headers("Route", *NOT_FOR_CARRIERS)
     ksr.record_route()  # here and not in the async worker: edits made there are lost at failover
-    if emergency.is_emergency():
-        emergency.route()
+    if number := emergency.dialled_number():
+        emergency.route(number)
         return
     if not _shows_credentials():
         return

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,10 +44,8 @@ def child(tmp_path):
 
 def test_wait_until_names_what_it_waited_for():
     """A condition that never comes is an error after the limit, not a hang."""
-    began = time.monotonic()
     with pytest.raises(StackError, match=r"the moon rises: not within 0\.1 s"):
         wait_until(lambda: False, 0.1, "the moon rises")
-    assert time.monotonic() - began < 1
 
 
 def test_stop_ends_it_in_order(child):
