@@ -130,8 +130,8 @@ class LedgerSession:
             try:
                 return self._results(sql, args)
             except (pymysql.err.Error, OSError) as error:
-                if stale and _died_idle(error, repeatable=repeatable):
-                    self.close()
+                if stale and (_died_idle(error, repeatable=repeatable) or _text(error).startswith(_IN_TRANSACTION)):
+                    self.close()  # and ask on a new one: on this the routine did nothing
                 elif not self._may_try_again(error, attempt):
                     raise self._translated(what, error) from error
                 else:
