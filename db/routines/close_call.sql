@@ -26,7 +26,8 @@ BEGIN
   SELECT call_key, node, account_id, user_id, caller, callee, dialled, source, sip_call_id,
          COALESCE(p_carrier_id, carrier_id), rated_at, opened_at,
          -- What the reaper ends without having heard of an answer stays unanswered: its node may know better.
-         COALESCE(answered_at, IF(p_talked_ms > 0 AND p_charges IS NOT NULL, p_ended_at - INTERVAL p_talked_ms * 1000 MICROSECOND, NULL)),
+         COALESCE(answered_at, IF(p_talked_ms > 0 AND p_charges IS NOT NULL,
+                                  p_ended_at - INTERVAL p_talked_ms * 1000 MICROSECOND, NULL)),
          p_ended_at, grant_s, p_talked_ms, p_billed_s, p_result, p_detail, p_end_reason, p_sip_code,
          p_charges IS NULL, v_now
     FROM live_call
