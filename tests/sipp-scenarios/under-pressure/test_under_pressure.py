@@ -71,7 +71,7 @@ def test_renewal_whose_commit_outlives_the_time_out(world, ends, root):
     before = len(log.read_text())
     # 1. Its renewal is asked for while nothing can be written; the keeper gives up waiting, the server does not.
     root.execute("FLUSH TABLES WITH READ LOCK")
-    wait_until(lambda: "extend_call: Lost connection" in log.read_text()[before:], 10, "the keeper gave up")
+    wait_until(lambda: "extend_call: Lost connection" in log.read_text()[before:], 10, "the keeper gave up", 0.001)
     root.execute("UNLOCK TABLES")
     # 2. The grant has grown, and nobody ends the call when the old one is over.
     wait_until(lambda: 2 * GRANT_S == world.live_calls(one.account)[0]["grant_s"], 3, "the ledger has the new grant")
