@@ -23,7 +23,8 @@ BEGIN
 
   CALL check_key(p_kind, p_key, v_key);
   IF p_amount = 0 THEN
-    CALL refuse(CONCAT('invalid_amount: ', p_kind, ' of account ', COALESCE(p_account_id, 'NULL'), ' moves nothing: 0'));
+    CALL refuse(CONCAT('invalid_amount: ', p_kind, ' of account ', COALESCE(p_account_id, 'NULL'),
+                       ' moves nothing: 0'));
   END IF;
   IF TRIM(COALESCE(p_actor, '')) = '' THEN
     CALL refuse(CONCAT('invalid_content: ', p_kind, ' of account ', COALESCE(p_account_id, 'NULL'), ' names no actor'));

@@ -1,5 +1,6 @@
 -- What is available is never below zero, but for a forced debit: then not below where that one left it. Internal.
-CREATE OR REPLACE ALGORITHM = TEMPTABLE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER VIEW audit_available AS
+CREATE OR REPLACE ALGORITHM = TEMPTABLE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER
+VIEW audit_available AS
 SELECT 'available' AS what, account_id AS id, forced_floor AS expected, balance + credit_limit - held AS actual
   FROM purse
  WHERE balance + credit_limit - held < LEAST(forced_floor, 0)

@@ -1,6 +1,7 @@
 -- A number that is another whenever a trunk or a carrier is: from their content, because a column of versions or
 -- times would miss what commits late.
-CREATE OR REPLACE ALGORITHM = TEMPTABLE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER VIEW v_config_version AS
+CREATE OR REPLACE ALGORITHM = TEMPTABLE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER
+VIEW v_config_version AS
 SELECT COALESCE(SUM(digest), 0) AS version
   FROM (
     SELECT CRC32(CONCAT_WS('|', 'trunk', trunk.id, name, kind, COALESCE(user_id, 0), status, COALESCE(network, '')))
