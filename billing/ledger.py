@@ -22,7 +22,9 @@ class Ledger(CallsLedger, MoneyLedger, ReportsLedger, AdminLedger):
     """Everything that the ledger can be asked."""
 
     @classmethod
-    def for_role(cls, database: "DatabaseSettings", role: "Role", timeout_s: float | None = None) -> Self:
+    def for_role(
+        cls, database: "DatabaseSettings", role: "Role", timeout_s: float | None = None, lock_wait_s: int = 1
+    ) -> Self:
         """The client of a role's login. Raises SettingsError when its password is not set."""
         login = database.login(role)
         return cls(
@@ -35,10 +37,12 @@ class Ledger(CallsLedger, MoneyLedger, ReportsLedger, AdminLedger):
                 password="" if login.password is None else login.password.get_secret_value(),
                 tls_ca=database.tls_ca,
                 timeout_s=database.timeout_s if timeout_s is None else timeout_s,
+                lock_wait_s=lock_wait_s,
             )
         )
 
     @classmethod
-    def for_proxy(cls, database: "DatabaseSettings") -> Self:
-        """The client of a proxy's processes."""
-        return cls.for_role(database, "proxy")
+    def for_proxy(cls, database: "DatabaseSettings", lock_wait_s: int = 1) -> Self:
+        """The client of a proxy's processes. `lock_wait_s` 0: drain and keeper, whose next call must not wait because
+        one account is busy."""
+        return cls.for_role(database, "proxy", lock_wait_s=lock_wait_s)

@@ -57,14 +57,15 @@ _REFUSED_VALUES = frozenset({
 """What strict tables refuse; the server's sentence names the column."""
 
 
-LOCK_WAIT_S = 1
-"""How long the server waits for a lock before it gives up with 1205; whole seconds are its unit."""
+LOCK_TRIES_MAX = 5
+"""How often a session that waits for no lock asks for it, some milliseconds apart: longer than any call holds one."""
 
 
 @dataclass(frozen=True)
 class LedgerAddress:
-    """Where the ledger is and who we are there. `timeout_s`: to connect and to write; an answer may take LOCK_WAIT_S
-    more."""
+    """Where the ledger is and who we are there. `timeout_s`: to connect and to write; an answer may take `lock_wait_s`
+    more. `lock_wait_s`: how long the server waits for a lock (whole seconds are its unit); 0 for those who have other
+    work to do meanwhile."""
 
     host: str = "127.0.0.1"
     port: int = 3306
@@ -74,6 +75,7 @@ class LedgerAddress:
     password: str = field(default="", repr=False)
     tls_ca: Path | str | None = None
     timeout_s: float = 1.0
+    lock_wait_s: int = 1
     attempts: int = 3
     """How often a routine is called when the server undoes it (deadlock, lock wait)."""
 
@@ -137,14 +139,16 @@ class LedgerSession:
                 else:
                     _log.info("%s undone by the server (attempt %d): %s", what, attempt, error)
             stale = False
-            time.sleep(0.001 * attempt)
+            time.sleep(0.002 * attempt)
             attempt += 1
 
     def _may_try_again(self, error: Exception, attempt: int) -> bool:
-        """A deadlock is over at once. A lock that was not had for a second is somebody else's for longer: the caller
+        """A deadlock is over at once. A lock that was not had in a second is somebody else's for longer: the caller
         decides, for meanwhile others wait for him."""
         code = _code(error)
-        return code in _TRY_AGAIN and code != ER.LOCK_WAIT_TIMEOUT and attempt < self._address.attempts
+        if code == ER.LOCK_WAIT_TIMEOUT:
+            return not self._address.lock_wait_s and attempt < LOCK_TRIES_MAX
+        return code in _TRY_AGAIN and attempt < self._address.attempts
 
     def _results(self, sql: str, args: Sequence[object]) -> list[Row]:
         """Every result set is read to its end: an error may come after the rows, and means they are not true."""
@@ -197,7 +201,7 @@ def connect(address: LedgerAddress) -> Connection:
         database=address.database,
         charset="utf8mb4",
         connect_timeout=address.timeout_s,
-        read_timeout=address.timeout_s + LOCK_WAIT_S,  # or a busy account would look like a dead database
+        read_timeout=address.timeout_s + address.lock_wait_s,  # or a busy account would look like a dead database
         write_timeout=address.timeout_s,
         autocommit=True,
         cursorclass=DictCursor,
@@ -205,7 +209,8 @@ def connect(address: LedgerAddress) -> Connection:
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute(
-            f"SET SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = {LOCK_WAIT_S}, SESSION sql_mode = "
+            f"SET SESSION innodb_lock_wait_timeout = {address.lock_wait_s}, SESSION time_zone = '+00:00', "
+            "SESSION sql_mode = "
             "'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'"
         )
     return connection

@@ -159,12 +159,12 @@ class Bank:
         for key in keys:
             self.sql("UPDATE live_call SET hold_until = UTC_TIMESTAMP(6) - INTERVAL 1 HOUR WHERE call_key = %s", key)
 
-    def at_once(self, role: str, workers: int, work: Callable[[Ledger, int], T]) -> list[T]:
+    def at_once(self, role: str, workers: int, work: Callable[[Ledger, int], T], **more: Any) -> list[T]:
         """Run `work(ledger, number)` in as many threads, each with a connection of its own, all starting together."""
         barrier = Barrier(workers)
 
         def run(number: int) -> T:
-            ledger = self.another(role)
+            ledger = self.another(role, **more)
             try:
                 ledger.nodes() if role != "proxy" else ledger.config_version()
                 barrier.wait(TIMEOUT_S)
