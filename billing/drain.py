@@ -186,7 +186,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         settings = settings_module.load()
-        ledger = Ledger.for_proxy(settings.database)
+        ledger = Ledger.for_proxy(settings.database, lock_wait_s=0)
         drain = Drain(settings, ledger)
         try:
             ledger.check_settings()

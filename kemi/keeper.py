@@ -25,8 +25,11 @@ RECONCILE_EVERY = 5
 
 _ticks = 0
 _watched = False
-_unsure: set[str] = set()
-"""Calls whose renewal had no answer: the ledger may have lengthened them, and their dialogs not know."""
+_unsure: dict[str, int] = {}
+"""Calls whose renewal had no answer, and how often to look: the ledger may lengthen them without their dialogs."""
+
+LOOKS = 10
+"""A statement whose client has gone may commit some seconds later."""
 
 
 def tick() -> None:
@@ -36,6 +39,7 @@ def tick() -> None:
     node = here()
     try:
         if not _watched:
+            node.lock_wait_s = 0
             _watch_what_was_up()
             _watched = True
         for call_key in list(_unsure):
@@ -71,9 +75,9 @@ def _watch_what_was_up() -> None:
 
 def _make_sure(call_key: str) -> None:
     call = here().ledger.live_call(call_key)
-    if call is not None:
-        _adopt(call)
-    _unsure.discard(call_key)
+    _unsure[call_key] -= 1
+    if call is None or not _adopt(call) or not _unsure[call_key]:
+        del _unsure[call_key]
 
 
 def _adopt(call: LiveCall) -> bool:
@@ -96,7 +100,7 @@ def _renew(call: LiveCall) -> None:
     except LedgerBusy as error:
         log.event("renewal_failed", "warn", call_key=call.call_key, error=str(error))
     except LedgerUnavailable:
-        _unsure.add(call.call_key)
+        _unsure[call.call_key] = LOOKS
         raise
     except Exception as error:  # noqa: BLE001 - one call's trouble
         log.event("renewal_failed", "err", call_key=call.call_key, error=repr(error))

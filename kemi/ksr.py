@@ -159,6 +159,11 @@ def relay() -> bool:
     return _true(KSR.tm.t_relay())
 
 
+def set_invite_timers(silence_ms: int, ring_ms: int) -> None:
+    """How long the next branch may be silent, and may ring. Each 180 starts the second one again."""
+    _must(KSR.tm.t_set_fr(ring_ms, silence_ms), "t_set_fr")
+
+
 def on_branch(route: str) -> None:
     """Name the method that edits each branch."""
     _must(KSR.tm.t_on_branch(route), f"t_on_branch {route}")

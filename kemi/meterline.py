@@ -95,11 +95,13 @@ class Meterline:
 
 def _check_ledger(started: node.Node) -> None:
     """A database that could lose money is refused; one that is away is not: calls that are up must go on."""
+    ledger = started.ledger
     try:
-        started.ledger.check_settings()
+        ledger.check_settings()
     except LedgerUnavailable as error:
         log.event("ledger_failed", "warn", process="start", error=str(error))
-    started.ledger.close()  # no connection crosses the fork
+    ledger.close()
+    started.forget_ledger()  # no connection crosses the fork; each process makes the client that it needs
 
 
 def mod_init() -> Meterline:

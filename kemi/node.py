@@ -38,6 +38,8 @@ class Node:
         self.breaker = Breaker(settings.breaker.failures, settings.breaker.open_ms)
         self.directory = DirectoryFile(state / "directory.json")
         self._started_ms = monotonic_ms()
+        self.lock_wait_s = 1
+        """Set before the ledger is first used. 0: one busy account must not keep the process from the others."""
         self._unwritten: deque[Fact] = deque()
         self._ledger: Ledger | None = None
         self._rates: RateLookup | None = None
@@ -51,8 +53,12 @@ class Node:
     def ledger(self) -> Ledger:
         """This process's ledger client; connects at its first call."""
         if self._ledger is None:
-            self._ledger = Ledger.for_proxy(self.settings.database)
+            self._ledger = Ledger.for_proxy(self.settings.database, self.lock_wait_s)
         return self._ledger
+
+    def forget_ledger(self) -> None:
+        """The next use makes another client."""
+        self._ledger = None
 
     @property
     def rates(self) -> RateLookup:

@@ -137,6 +137,7 @@ def _hang_up_loser() -> None:
 
 def _relay_to_next() -> bool:
     """Relay to the next carrier in order that was not tried yet; False when there is none, or none can be sent to."""
+    calls = here().settings.calls
     tried = ksr.pv("$avp(tried)").split(",")
     for carrier in _targets():
         if str(carrier.carrier_id) in tried:
@@ -149,6 +150,7 @@ def _relay_to_next() -> bool:
         )
         ksr.forget_next_hop()
         ksr.set_dialog_var("c", str(carrier.carrier_id))
+        ksr.set_invite_timers(calls.carrier_silence_s * 1000, calls.ring_limit_s * 1000)
         ksr.on_branch("ksr_branch")
         ksr.on_failure("ksr_failure")
         ksr.on_reply("ksr_transaction_reply")

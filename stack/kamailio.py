@@ -123,7 +123,6 @@ def environment(settings: Settings, settings_path: Path, rpc_socket: Path) -> di
         "METERLINE_RPC_SOCKET": f"unix:{rpc_socket}",
         "METERLINE_SIP_WORKERS": str(settings.sip.workers),
         "METERLINE_RING_MS": str(settings.calls.ring_limit_s * 1000),
-        "METERLINE_SILENCE_MS": str(settings.calls.carrier_silence_s * 1000),
         "METERLINE_EARLY_S": str(settings.calls.early_dialog_s),
     }
     if settings.sip.digest_algorithm != "MD5":
