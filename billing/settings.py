@@ -79,7 +79,7 @@ class DatabaseSettings(Section):
     socket: AbsolutePath | None = None  # a Unix socket, used instead of host and port
     name: Identifier = "meterline"
     tls_ca: AbsolutePath | None = None  # with it the server must show a certificate of this authority
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0  # to connect and to write; an answer may take a second more, for a lock
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0  # to connect and to write; an answer: 1 s more, for a lock
     proxy_user: Identifier = "meterline_proxy"
     proxy_password: Secret | None = None
     cashier_user: Identifier = "meterline_cashier"
