@@ -138,14 +138,19 @@ def test_killed_with_calls_between(world, ends):
         callee.wait_for_request("BYE", 2, dialog.call_id)
     world.wait_until_drained(60)
     # 3. One CDR each, or none for those who never came as far as the ledger; only who was connected pays: three cents.
+    # Whom the kill met in the milliseconds between the fact that his callee answered and the 200 on its way to him, one
+    # a worker at most, is charged the whole grant and flagged: nobody knows (docs/architecture.md, when things break).
+    unknown = 0
     for account, answers in zip(accounts, books, strict=True):
         cdrs = world.cdrs_of(account)
         assert len(cdrs) <= 1
-        assert [cdr.provisional for cdr in cdrs] in ([], [False]), cdrs
+        flagged = [cdr for cdr in cdrs if cdr.provisional]
         if answers:
             (cdr,) = cdrs
-            assert ("answered", 3) == (cdr.result, cdr.billed_s)
-        assert (Decimal(0) if answers else Decimal("0.03")) == world.balance(account)
+            assert ("answered", 3, False) == (cdr.result, cdr.billed_s, cdr.provisional)
+        assert (Decimal(0) if answers or flagged else Decimal("0.03")) == world.balance(account)
+        unknown += len(flagged)
+    assert unknown <= world.settings.sip.workers
     books_are_right(world)
 
 
