@@ -28,10 +28,16 @@ test: bootstrap ## all tests, on the real parts
 	@$(PY) -m stack down --folder run/test
 	@$(PY) -m pytest $(ARGS)
 
-lint: bootstrap ## ruff, mypy and what may import what
+# What bandit looks at: all but tests, which do on purpose what it warns of. It also complains of each string in a line
+# with a `nosec` that it would not have found anything in.
+BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli db demo docs kemi scripts stack
+
+lint: bootstrap ## ruff, mypy, what may import what, bandit, and secrets that must not be here
 	@status=0; \
 	for check in "ruff check ." mypy; do $(PY) -m $$check || status=1; done; \
+	$(PY) $(BANDIT) 2> >(grep -v "nosec encountered" >&2) || status=1; \
 	$(PY) scripts/check_architecture.py || status=1; \
+	$(PY) scripts/check_secrets.py || status=1; \
 	exit $$status
 
 up: bootstrap ## run the stack in this terminal until Ctrl-C or `make down`

@@ -20,7 +20,7 @@ class SettingsError(MeterlineError):
 class InvalidAmount(MeterlineError):
     """Not an amount of the form 123.456789 (at most 12 integer digits and 6 decimals)."""
 
-    token = "invalid_amount"
+    token = "invalid_amount"  # nosec B105  # a word
 
 
 class InvalidTariff(MeterlineError):
@@ -30,19 +30,19 @@ class InvalidTariff(MeterlineError):
 class InvalidNumber(MeterlineError):
     """What was dialled is no telephone number, so no rate can be found for it."""
 
-    token = "destination_unknown"
+    token = "destination_unknown"  # nosec B105  # a word
 
 
 class NoRate(MeterlineError):
     """No rate for the destination, or none at that moment."""
 
-    token = "destination_unknown"
+    token = "destination_unknown"  # nosec B105  # a word
 
 
 class DestinationBarred(MeterlineError):
     """The destination's rate is blocked."""
 
-    token = "destination_barred"
+    token = "destination_barred"  # nosec B105  # a word
 
 
 class LedgerError(MeterlineError):
@@ -52,7 +52,7 @@ class LedgerError(MeterlineError):
 class LedgerUnavailable(LedgerError):
     """The database is away or silent. The outcome is unknown: call again with the same key."""
 
-    token = "billing_unavailable"
+    token = "billing_unavailable"  # nosec B105  # a word
 
 
 class LedgerBusy(LedgerUnavailable):
@@ -78,7 +78,7 @@ class LedgerRefused(LedgerError):
 class KeyConflict(LedgerError):
     """The key was used before with other content."""
 
-    token = "key_conflict"
+    token = "key_conflict"  # nosec B105  # a word
 
 
 class Refused(MeterlineError):

@@ -45,7 +45,7 @@ class AdminLedger(LedgerSession):
         assert not unknown, f"set_account cannot change {unknown}"
         values = [naive(value) if isinstance(value, datetime) else value for value in columns.values()]
         pairs = ", ".join(f"{name} = %s" for name in columns)
-        self._change(f"UPDATE account SET {pairs} WHERE id = %s", *values, account_id)  # noqa: S608 - names checked
+        self._change(f"UPDATE account SET {pairs} WHERE id = %s", *values, account_id)  # nosec B608  # noqa: S608 - names checked
 
     def put_tariff(
         self,

@@ -63,7 +63,7 @@ class CallsLedger(LedgerSession):
         if not prefixes:
             return []
         places = ", ".join(["%s"] * len(prefixes))
-        sql = f"SELECT * FROM v_rate WHERE tariff_id = %s AND prefix IN ({places})"  # noqa: S608 - places only
+        sql = f"SELECT * FROM v_rate WHERE tariff_id = %s AND prefix IN ({places})"  # nosec B608  # noqa: S608 - places only
         return [record(RateRow, row, blocked=bool(row["blocked"])) for row in self._select(sql, tariff_id, *prefixes)]
 
     # --- a call's life ------------------------------------------------------------------------------------------------
@@ -165,12 +165,12 @@ class CallsLedger(LedgerSession):
 
     def _live(self, where: str, *args: object) -> list[LiveCall]:
         """Two round trips however many calls; a call that ends between them is left out."""
-        calls = self._select(f"SELECT * FROM v_live_call WHERE {where} ORDER BY hold_until, call_key", *args)  # noqa: S608 - constant conditions
+        calls = self._select(f"SELECT * FROM v_live_call WHERE {where} ORDER BY hold_until, call_key", *args)  # nosec B608  # noqa: S608 - constant conditions
         if not calls:
             return []
         places = ", ".join(["%s"] * len(calls))
         rows = self._select(
-            f"SELECT *, rate AS rate_json FROM v_live_leg WHERE call_key IN ({places}) ORDER BY call_key, leg",  # noqa: S608 - places only
+            f"SELECT *, rate AS rate_json FROM v_live_leg WHERE call_key IN ({places}) ORDER BY call_key, leg",  # nosec B608  # noqa: S608 - places only
             *(call["call_key"] for call in calls),
         )
         by_call = groupby(rows, lambda row: row["call_key"])

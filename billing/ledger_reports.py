@@ -53,7 +53,7 @@ class ReportsLedger(LedgerSession):
             return []
         places = ", ".join(["%s"] * len(calls))
         rows = self._select(
-            f"SELECT *, rate AS rate_json FROM v_cdr_leg WHERE call_key IN ({places}) ORDER BY call_key, leg",  # noqa: S608 - places only
+            f"SELECT *, rate AS rate_json FROM v_cdr_leg WHERE call_key IN ({places}) ORDER BY call_key, leg",  # nosec B608  # noqa: S608 - places only
             *(call["call_key"] for call in calls),
         )
         by_call = groupby(rows, lambda row: row["call_key"])
@@ -73,7 +73,7 @@ class ReportsLedger(LedgerSession):
         if not keys:
             return []
         places = ", ".join(["%s"] * len(keys))
-        sql = f"SELECT * FROM v_cdr WHERE call_key IN ({places}) ORDER BY call_key DESC"  # noqa: S608 - places only
+        sql = f"SELECT * FROM v_cdr WHERE call_key IN ({places}) ORDER BY call_key DESC"  # nosec B608  # noqa: S608 - places only
         return self._select(sql, *(row["call_key"] for row in keys))
 
     def entries(self, *, account_id: int | None = None, limit: int = ROWS_DEFAULT) -> list[Entry]:

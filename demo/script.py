@@ -43,11 +43,11 @@ def _cards(data: DemoData) -> Act:
         "card", _card_line(data, "card"), LANDLINE, "card", talk_ms=3500, prices={"card": LANDLINE_A_SECOND}
     )
     second = Plan(
-        "card, second call", card.line, MOBILE, "card", after=("card", 1.0), code=486, token="too_many_calls"
+        "card, second call", card.line, MOBILE, "card", after=("card", 1.0), code=486, token="too_many_calls"  # nosec B106  # a word
     )
     empty = Plan(
         "empty card", _card_line(data, "empty card"), LANDLINE, "empty card",
-        after=("card", 2.0), code=402, token="insufficient_balance",
+        after=("card", 2.0), code=402, token="insufficient_balance",  # nosec B106  # a word
     )  # fmt: skip
     return Act(
         "1  Calling cards",
@@ -91,7 +91,7 @@ def _extensions(data: DemoData) -> Act:
     ]
     fourth = Plan(
         "101, second line", _phone(data, "101"), LANDLINE, "Acme",
-        after=("extension 103", 1.0), code=486, token="too_many_calls",
+        after=("extension 103", 1.0), code=486, token="too_many_calls",  # nosec B106  # a word
     )  # fmt: skip
     return Act(
         "3  Three extensions, one balance",

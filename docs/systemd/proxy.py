@@ -27,7 +27,7 @@ def main() -> None:
     make_state(settings.node.state_dir)
     program, *arguments = command(settings, run_folder)
     os.chdir(run_folder)
-    os.execve(program, [program, *arguments], environment(settings, settings_path, run_folder / RPC_SOCKET))  # noqa: S606 - no shell is wanted
+    os.execve(program, [program, *arguments], environment(settings, settings_path, run_folder / RPC_SOCKET))  # nosec B606  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":
