@@ -40,7 +40,7 @@ def test_no_secret_no_finding(tmp_path):
     """Ordinary text, and a password in a test."""
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_it.py").write_text('PASSWORD = "correct-horse"\n')
-    (tmp_path / "readme.md").write_text("Nothing to see here.\n")
+    (tmp_path / "notes.txt").write_text("Nothing to see here.\n")
     assert (0, "secrets: 0 findings in 2 files\n") == ran("scripts/check_secrets.py", tmp_path)
 
 
