@@ -157,7 +157,7 @@ class CallSettings(Section):
 class LockoutSettings(Section):
     """How many wrong credentials of one (user, source) or (card, caller number) are borne within a window."""
 
-    failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    failures: Annotated[int, Field(ge=1, le=1000)] = 3  # from all strange places together: twice as many
     window_s: Annotated[int, Field(ge=1, le=3600)] = 300  # kamailio.cfg keeps failures for two hours
 
 

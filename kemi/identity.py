@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,8 @@ from billing.errors import BreakerOpen, Refused
 from billing.numbers import DialPlan
 from kemi import ksr
 from kemi.headers import CARD_HEADER, PIN_HEADER
+from kemi.lockout import Guess
 from kemi.node import here
-from kemi.tables import FAILURES, TRUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,23 +82,17 @@ def _ask(question: Callable[[Ledger], Caller | None]) -> Caller | None:
 
 def _by_digest() -> Identified:
     username = ksr.pv("$au")
-    guard = _Guard(f"user:{username}@{ksr.source_ip()}")
     caller = _ask(lambda ledger: ledger.identify_digest(username, realm()))
     sha256 = here().settings.sip.digest_algorithm == "SHA-256"
     ha1 = _NO_HA1[: 64 if sha256 else 32]  # an unknown user costs the same work as a known one
     if caller is not None:
         ha1 = (caller.ha1_sha256 if sha256 else caller.ha1_md5) or ha1
     result = ksr.check_digest(realm(), ha1)
-    right = result == ksr.DIGEST_OK and ksr.pv("$adu") == ksr.pv("$ru")
-    if guard.is_locked():
-        raise Refused("bad_credentials", f"locked: {guard.key}")
     if result not in (ksr.DIGEST_OK, ksr.DIGEST_WRONG):
-        raise Challenge
-    if caller is None:
-        raise Refused("bad_credentials", guard.key)  # nothing to guess, so nothing to count and remember
-    if not right:
-        guard.count_failure()
-        raise Refused("bad_credentials", guard.key)
+        raise Challenge  # by its nonce alone: the password was not looked at, so this is no guess
+    right = result == ksr.DIGEST_OK and ksr.pv("$adu") == ksr.pv("$ru")
+    _judge(caller, f"user:{caller.user_id if caller else 0}", ksr.source_ip(), f"user {username[:64]}", right=right)
+    assert caller is not None
     return Identified(caller, username)
 
 
@@ -108,19 +101,25 @@ def _by_card(trunk: Trunk) -> Identified:
     if len(numbers) != 1 or len(pins) != 1:
         raise Refused("bad_credentials", f"trunk {trunk.name}: {len(numbers)} card numbers, {len(pins)} PINs")
     number, pin = numbers[0].strip(), pins[0].strip()
-    guard = _CardGuard(number[:20], ksr.pv("$fU")[:32])
     caller = _ask(lambda ledger: ledger.identify_card(number[:20]))
     expected = caller.pin_hash if caller is not None and caller.pin_hash else _NO_HA1
     right = hmac.compare_digest(pin_hash(number, pin), expected)
-    if guard.is_locked():
-        raise Refused("bad_credentials", "locked card")
-    if caller is None:
-        raise Refused("bad_credentials", f"trunk {trunk.name}: unknown card")
-    if not right:
-        guard.count_failure()
-        raise Refused("bad_credentials", f"trunk {trunk.name}: wrong PIN")
-    guard.remember_success()
+    account_id = caller.legs[0].account_id if caller else 0
+    _judge(caller, f"card:{account_id}", ksr.pv("$fU")[:32], f"trunk {trunk.name}: card of {account_id}", right=right)
+    assert caller is not None
     return Identified(caller, ksr.pv("$fU"))
+
+
+def _judge(caller: Caller | None, credential: str, place: str, detail: str, *, right: bool) -> None:
+    """Raises Refused unless the credential is known, not locked, and right: alike for all three to the caller."""
+    if caller is None:
+        raise Refused("bad_credentials", f"unknown: {detail}")  # nothing to guess, so nothing to count and remember
+    guess = Guess(credential, place)
+    if not guess.is_allowed():
+        raise Refused("bad_credentials", f"locked: {detail}")
+    if not right:
+        raise Refused("bad_credentials", f"wrong: {detail}")
+    guess.was_right()
 
 
 def _by_caller_number(trunk: Trunk) -> Identified:
@@ -143,41 +142,3 @@ def pin_hash(number: str, pin: str) -> str:
     """The keyed hash a card's PIN is stored as: HMAC-SHA256 of 'number:pin', hex."""
     key = here().settings.card_pin_key.get_secret_value().encode()
     return hmac.new(key, f"{number}:{pin}".encode(), hashlib.sha256).hexdigest()
-
-
-class _Guard:
-    """Counts failures of one guesser: per (user, source) or (card, caller number), so the owner is not locked out."""
-
-    def __init__(self, key: str, factor: int = 1) -> None:
-        lockout = here().settings.lockout
-        self.key = key
-        self._limit = lockout.failures * factor
-        self._slot = f"{key}/{int(time.monotonic()) // lockout.window_s}"
-
-    def is_locked(self) -> bool:
-        return ksr.table_int(FAILURES, self._slot) >= self._limit
-
-    def count_failure(self) -> None:
-        ksr.count_up(FAILURES, self._slot)
-
-
-class _CardGuard:
-    """A guesser can show another caller number with every try, so a card has a limit over all numbers as well.
-
-    A number from which the right PIN came before is not held to that one: the owner's phone goes on working.
-    """
-
-    def __init__(self, card: str, caller_number: str) -> None:
-        self._pair = _Guard(f"card:{card}|{caller_number}")
-        self._all = _Guard(f"card:{card}", factor=2)
-        self._trusted = f"{card}|{caller_number}"
-
-    def is_locked(self) -> bool:
-        return self._pair.is_locked() or (self._all.is_locked() and not ksr.table_int(TRUSTED, self._trusted))
-
-    def count_failure(self) -> None:
-        self._pair.count_failure()
-        self._all.count_failure()
-
-    def remember_success(self) -> None:
-        ksr.count_up(TRUSTED, self._trusted)

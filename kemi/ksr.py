@@ -250,6 +250,11 @@ def count_up(table: str, key: str) -> int:
     return int(KSR.htable.sht_inc(table, key))
 
 
+def count_down(table: str, key: str) -> None:
+    """Take one from a shared counter, atomically."""
+    KSR.htable.sht_dec(table, key)
+
+
 def table_int(table: str, key: str) -> int:
     """A shared counter's value, 0 when it is not there.
 

@@ -4,7 +4,7 @@ LIVE       (Call-ID, From-tag) in use: a second INVITE with a live one is 482, h
 CURRENT    the same -> the branch that may answer, or NOBODY while there is none
 WINNER     the same -> To-tag of the 2xx that went through; a counter beside it settles races
 FAILURES   failed credentials. Keys hold their time window, for an entry's expiry starts again at every update
-TRUSTED    (card, caller number) that the right PIN came from
+TRUSTED    (user, source address) that the right password came from, (card, caller number) likewise for the PIN
 CALL_RATE  calls of an account in a second
 """
 

@@ -57,7 +57,7 @@ def test_defaults(load):
         found.calls.longest_call_s,
         found.calls.emergency_numbers,
     )
-    assert (5, 300, 3, 2_000, 20) == (
+    assert (3, 300, 3, 2_000, 20) == (
         found.lockout.failures,
         found.lockout.window_s,
         found.breaker.failures,

@@ -154,9 +154,9 @@ class World:
         self.actions.append(action)
         return result
 
-    def count_up(self, table, key):
+    def count_up(self, table, key, by=1):
         values = self.tables.setdefault(table, {})
-        values[key] = int(values.get(key) or 0) + 1
+        values[key] = int(values.get(key) or 0) + by
         return values[key]
 
     def find(self):
@@ -233,6 +233,7 @@ def install(module, world):
     )
     module.htable = SimpleNamespace(
         sht_inc=world.count_up,
+        sht_dec=lambda table, key: world.count_up(table, key, -1),
         sht_get=lambda table, key: world.tables.get(table, {}).get(key),
         sht_sets=lambda table, key, value: world.tables.setdefault(table, {}).__setitem__(key, value),
         sht_rm=lambda table, key: world.tables.get(table, {}).pop(key, None) and None,
