@@ -1,8 +1,8 @@
 """A circuit breaker shared by all processes of a node: while the database is away, nobody waits for it.
 
 Closed: attempts go through. After `failures` failures in a row it opens for `open_ms`: attempts are refused at
-once. Then one attempt at a time may probe; a success closes it. The state lives in anonymous shared memory made
-before the fork, so that the first worker that meets a dead database spares all the others the wait.
+once. Then one attempt at a time may probe; a success closes it. The state lives in shared memory, on the node's board,
+so that the first worker that meets a dead database spares all the others the wait.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ def monotonic_ms() -> int:
 class Breaker:
     """See the module. Races between processes cost at most one probe more, never a lost call."""
 
-    def __init__(self, failures: int, open_ms: int) -> None:
-        """`failures` in a row open it for `open_ms` milliseconds. Make it before forking."""
+    def __init__(self, failures: int, open_ms: int, memory: memoryview | None = None) -> None:
+        """`failures` in a row open it for `open_ms` milliseconds. Make it before forking. `memory`: for its state."""
         if failures < 1 or open_ms < 1:
             raise ValueError(f"breaker: failures {failures} and open_ms {open_ms} must be at least 1")
         self._limit = failures
         self._open_ms = open_ms
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._memory = memory or memoryview(mmap.mmap(-1, mmap.PAGESIZE))
+        self._store(0, 0)
 
     def allows(self) -> bool:
         """Whether an attempt may be made now. The caller that is let through in the open state is the probe."""
@@ -45,6 +46,10 @@ class Breaker:
         """Whether attempts are refused at present, without becoming the probe."""
         failures, until_ms = self._load()
         return failures >= self._limit and monotonic_ms() < until_ms
+
+    def is_tripped(self) -> bool:
+        """Whether the last attempts failed, one that may be made now as a probe included."""
+        return self._load()[0] >= self._limit
 
     def succeeded(self) -> None:
         """The database answered."""

@@ -9,7 +9,6 @@ carriers that SIP workers read, and the reaper for calls whose node never came b
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import sys
 import threading
@@ -20,10 +19,12 @@ from typing import TYPE_CHECKING
 
 from billing import settings as settings_module
 from billing import settlement
+from billing.board import FILE_NAME, Board
 from billing.directory import Carrier, Directory, Trunk, publish
 from billing.errors import KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable, MeterlineError
 from billing.journal import JournalReader, JournalWriter
 from billing.ledger import Ledger
+from billing.logs import EventLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 BATCH_MAX = 500
 REAP_MAX = 100
 RETRY_S = 0.25
-log = logging.getLogger("meterline.drain")
 
 
 class _Every:
     """Runs something at most once in `seconds`. What goes wrong in it is logged and keeps nothing else from running."""
 
-    def __init__(self, seconds: float, action: Callable[[], object]) -> None:
+    def __init__(self, seconds: float, action: Callable[[], object], log: EventLog) -> None:
+        self._log = log
         self._seconds = seconds
         self._action = action
         self._next = 0.0
@@ -56,8 +57,8 @@ class _Every:
             self._action()
         except LedgerUnavailable:
             raise
-        except Exception:
-            log.exception("periodic work failed; it is tried again")
+        except Exception as error:  # noqa: BLE001 - logged in full
+            self._log.failure("work_failed", error)
 
 
 class Drain:
@@ -72,14 +73,17 @@ class Drain:
         self._writer = JournalWriter(state / "journal")
         self._refused = state / "journal" / "refused.log"
         self._directory = state / "directory.json"
+        self._board = Board(state / FILE_NAME)
+        self.log = EventLog("drain", settings.node.name, self._board.count_event)
         self._started_s = time.monotonic()
         self._put_back = 0
-        self._disk_work = (_Every(0.5, self._reader.sync), _Every(30.0, self._reader.tidy))
+        self._disk_work = (_Every(0.5, self._reader.sync, self.log), _Every(30.0, self._reader.tidy, self.log))
         self._ledger_work = (
-            _Every(1.0, self._beat),
-            _Every(1.0, self._publish_directory),
-            _Every(5.0, self._reap),
+            _Every(1.0, self._beat, self.log),
+            _Every(1.0, self._publish_directory, self.log),
+            _Every(5.0, self._reap, self.log),
         )
+        ledger.watch(self._board.count_database)
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -89,17 +93,18 @@ class Drain:
 
     def _turn(self) -> float:
         """One look at everything; how long to wait until the next, in seconds."""
+        self._board.mark("drain_ms")
         try:
             applied = self.drain_once()
             self._run(self._disk_work)
             if applied < BATCH_MAX:  # nothing is reaped while facts of our own calls may still be waiting
                 self._run(self._ledger_work)
         except LedgerUnavailable as error:
-            log.warning("ledger unavailable: %s; %d bytes wait in the journal", error, self._reader.depth())
+            self.log.event("ledger_failed", "warn", error=str(error), journal_bytes=self._reader.depth())
             self._run(self._disk_work)
             return RETRY_S
-        except OSError:
-            log.exception("the journal's disk failed; trying again")
+        except OSError as error:
+            self.log.failure("disk_failed", error)
             return RETRY_S
         if applied and applied == self._put_back:
             return RETRY_S  # at once again would only spin, and fill the journal
@@ -115,7 +120,9 @@ class Drain:
         entries = self._reader.entries(BATCH_MAX)
         self._put_back = sum(not self._apply(entry) for entry in entries)
         for damaged in self._reader.take_damaged():
-            log.error("journal line set aside: %s at %d: %s", damaged.segment, damaged.offset, damaged.reason)
+            self.log.event(
+                "journal_damaged", "err", segment=damaged.segment, offset=damaged.offset, reason=damaged.reason
+            )
         return len(entries)
 
     def _apply(self, entry: Entry) -> bool:
@@ -129,7 +136,7 @@ class Drain:
         try:
             settlement.apply(self._ledger, entry.fact)
         except (LedgerBusy, settlement.NotSettled) as error:
-            log.warning("call %s waits: %s", entry.fact.get("call_key"), error)
+            self.log.event("call_waits", "warn", call_key=entry.fact.get("call_key"), error=str(error))
             self._writer.append(entry.fact)
             applied = False
         except (LedgerRefused, KeyConflict) as error:
@@ -137,7 +144,7 @@ class Drain:
         except LedgerUnavailable:
             raise
         except LedgerError as error:  # a right is missing, a routine is being replaced: not the fact's fault
-            log.error("call %s waits: %s", entry.fact.get("call_key"), error)  # noqa: TRY400 - one line
+            self.log.event("call_waits", "err", call_key=entry.fact.get("call_key"), error=str(error))
             self._writer.append(entry.fact)
             applied = False
         except Exception as error:  # noqa: BLE001 - a fact that cannot be understood
@@ -146,12 +153,13 @@ class Drain:
         return applied
 
     def _set_aside(self, entry: Entry, error: Exception) -> None:
-        log.error("fact refused, set aside in %s: %r: %r", self._refused, error, entry.fact, exc_info=error)
+        self.log.failure("fact_set_aside", error, file=self._refused, fact=entry.fact)
         with self._refused.open("a", encoding="ascii") as file:
             file.write(json.dumps({"error": repr(error), "fact": entry.fact}) + "\n")
 
     def _beat(self) -> None:
         self._ledger.heartbeat(self._settings.node.name, int((time.monotonic() - self._started_s) * 1000))
+        self._board.mark("drain_ledger_ms")
 
     def _publish_directory(self) -> None:
         trunks = tuple(
@@ -163,27 +171,25 @@ class Drain:
             for one in self._ledger.carriers()
         )
         if publish(Directory(trunks, carriers), self._directory):
-            log.info("directory: %d trunks, %d carriers", len(trunks), len(carriers))
+            self.log.event("directory_changed", trunks=len(trunks), carriers=len(carriers))
 
-    @staticmethod
-    def _good_networks(trunk: TrunkRow) -> tuple[str, ...]:
+    def _good_networks(self, trunk: TrunkRow) -> tuple[str, ...]:
         """One mistyped address must not keep the other trunks out; host bits are read as the network they are in."""
         good = []
         for text in trunk.networks:
             try:
                 good.append(str(ip_network(text, strict=False)))
             except ValueError:
-                log.error("trunk %s: %r is no network; it is passed over", trunk.name, text)  # noqa: TRY400 - one line
+                self.log.event("trunk_address_skipped", "err", trunk=trunk.name, network=text)
         return tuple(good)
 
     def _reap(self) -> None:
         for call_key in self._ledger.reap_calls(None, REAP_MAX):
-            log.error("call %s reaped: charged for its whole grant, the truth is unknown", call_key)
+            self.log.event("call_reaped", "err", call_key=call_key)
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT. Exit code 2 for a bad setting, named in one line."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    """Run until SIGTERM or SIGINT. Exit code 2 for a bad setting, named in one line of the log."""
     try:
         settings = settings_module.load()
         ledger = Ledger.for_proxy(settings.database, lock_wait_s=0)
@@ -191,9 +197,9 @@ def main() -> int:
         try:
             ledger.check_settings()
         except LedgerUnavailable as error:
-            log.warning("ledger unavailable at start: %s", error)
+            drain.log.event("ledger_failed", "warn", process="start", error=str(error))
     except MeterlineError as error:
-        sys.stderr.write(f"{error}\n")
+        EventLog("drain", "").event("start_refused", "err", error=str(error))
         return 2
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: drain.stop.set())

@@ -3,7 +3,7 @@ server asks for it, and its errors turned into the few that callers tell apart."
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,8 @@ _REFUSED_VALUES = frozenset({
 """What strict tables refuse; the server's sentence names the column."""
 
 
+_REFUSALS = (LedgerRefused, InvalidAmount, KeyConflict)
+
 LOCK_TRIES_MAX = 5
 """How often a session that waits for no lock asks for it, some milliseconds apart: longer than any call holds one."""
 
@@ -86,6 +88,12 @@ class LedgerSession:
     def __init__(self, address: LedgerAddress) -> None:
         self._address = address
         self._connection: Connection | None = None
+        self._told: Callable[[str, float, str], None] | None = None
+
+    def watch(self, told: Callable[[str, float, str], None]) -> None:
+        """Have somebody told of each question: its routine ('query': a view), how long it took in ms, and its outcome:
+        ok, refused (an answer, too), busy, unavailable or error."""
+        self._told = told
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
@@ -126,6 +134,18 @@ class LedgerSession:
         return int(self._run(f"{sql} RETURNING id", args, sql, repeatable=False)[0]["id"])
 
     def _run(self, sql: str, args: Sequence[object], what: str, *, repeatable: bool = True) -> list[Row]:
+        began_s = time.monotonic()
+        outcome = "ok"
+        try:
+            return self._answered(sql, args, what, repeatable=repeatable)
+        except Exception as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            if self._told is not None:
+                self._told(what if what.isidentifier() else "query", (time.monotonic() - began_s) * 1000, outcome)
+
+    def _answered(self, sql: str, args: Sequence[object], what: str, *, repeatable: bool) -> list[Row]:
         attempt = 1
         stale = self._connection is not None
         while True:
@@ -233,6 +253,11 @@ def check_settings(connection: "pymysql.connections.Connection[Any]") -> None:
             f"the database server's secure_timestamp is {timestamp} and must be SUPER or YES: "
             "any login could choose the time at which its calls happen"
         )
+
+
+def _outcome(error: Exception) -> str:
+    kinds = ((LedgerBusy, "busy"), (LedgerUnavailable, "unavailable"), (_REFUSALS, "refused"))
+    return next((name for kind, name in kinds if isinstance(error, kind)), "error")
 
 
 def _signalled(text: str) -> MeterlineError:

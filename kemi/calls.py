@@ -87,7 +87,7 @@ def announce() -> None:
 
 def refuse_before_identity(token: str) -> None:
     """Refuse a request of which nobody knows who sent it: no CDR, a line in the log."""
-    log.event("refused", token=token, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+    log.refused(token, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
     _answer(token)
 
 
@@ -99,7 +99,7 @@ def _identify() -> Identified | None:
         ksr.challenge(identity.realm())
         return None
     except Refused as refused:
-        log.event("refused", token=refused.token, detail=refused.detail, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+        log.refused(refused.token, detail=refused.detail, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
         _answer(refused.token)
         return None
     except LedgerError as error:
@@ -156,6 +156,7 @@ def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Autho
             node.ledger, node.rates, identified.caller, digits, attempt, node.settings.calls
         )
     except JournalUnwritable as error:
+        node.board.mark("journal_failed_ms")
         log.event("journal_unwritable", "err", error=str(error))
         detail = "journal unwritable"
     except Refused:
@@ -175,9 +176,8 @@ def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Autho
 def _refuse(identified: Identified, attempt: CallAttempt, refused: Refused) -> None:
     """Answer, log, and leave the CDR to the journal; a ledger that may have opened the call is told to end it."""
     _record_refusal(identified, attempt, refused, answer_to(refused.token).code)
-    log.event(
-        "refused",
-        token=refused.token,
+    log.refused(
+        refused.token,
         detail=refused.detail,
         call_key=attempt.call_key,
         account=identified.caller.legs[0].account_name,
@@ -211,9 +211,7 @@ def _record_refusal(identified: Identified, attempt: CallAttempt, refused: Refus
 def _log_refusal(token: str, identified: Identified, detail: str = "") -> None:
     """A refusal that is no call attempt of its own: a line, and no CDR."""
     account = identified.caller.legs[0].account_name
-    log.event(
-        "refused", token=token, detail=detail, account=account, source=ksr.source(), sip_call_id=ksr.pv("$ci")
-    )
+    log.refused(token, detail=detail, account=account, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
 
 
 def _answer(token: str) -> None:

@@ -266,6 +266,7 @@ def end_and_hang_up(reason: str) -> None:
 
 def cut() -> None:
     """End the current dialog's call because its grant is over; the dialog itself goes at its timer's next look."""
+    log.cut_late_by(-1000 * remaining_s())
     end_and_hang_up("cut")
     ksr.set_dialog_lifetime(1)
 
@@ -313,11 +314,10 @@ def _record_emergency(result: str, code: int, talked_ms: int, reason: str) -> No
 
 
 def _log_end(result: str, talked_ms: int, reason: str) -> None:
-    log.event(
-        "call_ended",
+    log.call_ended(
+        result,
         call_key=ksr.dialog_var("k"),
         account=ksr.dialog_var("a"),
-        token=result,
         talked_ms=talked_ms,
         end_reason=reason,
         sip_call_id=ksr.pv("$dlg(callid)"),
@@ -338,11 +338,10 @@ def remember_outcome(result: str, code: int) -> None:
 def fail_call(attempt: CallAttempt, identified: Identified, result: str, code: int, detail: str = "") -> None:
     """A call that was opened and will never be relayed; it may have no dialog."""
     here().record(facts.failed(attempt.call_key, result, code, None, detail))
-    log.event(
-        "call_ended",
+    log.call_ended(
+        result,
         call_key=attempt.call_key,
         account=identified.caller.legs[0].account_name,
-        token=result,
         detail=detail,
         sip_call_id=attempt.sip_call_id,
     )

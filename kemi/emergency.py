@@ -20,8 +20,7 @@ def route(number: str) -> None:
     if not ksr.new_transaction():
         return
     if tables.is_second_with_live_key():
-        words = {"token": "merged", "detail": number, "source": ksr.source(), "sip_call_id": ksr.pv("$ci")}  # nosec B105  # a word
-        log.event("refused", **words)
+        log.refused("merged", detail=number, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
         ksr.transaction_reply(482, "Loop Detected")  # the tags of a call that is up: no phone does that
         return
     call_key = new_call_key()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from billing.errors import BreakerOpen, Refused
 from billing.numbers import DialPlan
-from kemi import ksr
+from kemi import ksr, log
 from kemi.headers import CARD_HEADER, PIN_HEADER
 from kemi.lockout import Guess
 from kemi.node import here
@@ -116,6 +116,7 @@ def _judge(caller: Caller | None, credential: str, place: str, detail: str, *, r
         raise Refused("bad_credentials", f"unknown: {detail}")  # nothing to guess, so nothing to count and remember
     guess = Guess(credential, place)
     if not guess.is_allowed():
+        log.count("locked_out")
         raise Refused("bad_credentials", f"locked: {detail}")
     if not right:
         raise Refused("bad_credentials", f"wrong: {detail}")

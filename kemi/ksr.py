@@ -316,11 +316,3 @@ def dialog_var(name: str) -> str:
 def set_dialog_var(name: str, value: str) -> None:
     """Keep a value with the current dialog, across restarts."""
     set_pv(f"$dlg_var({name})", value)
-
-
-# --- log -----------------------------------------------------------------------------------------------------------
-
-
-def log(level: str, line: str) -> None:
-    """One line to Kamailio's log: level err, warn, notice or info."""
-    getattr(KSR, level)(line + "\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ulid import ULID
 
+from billing.board import FILE_NAME, Board
 from billing.breaker import Breaker, monotonic_ms
 from billing.directory import DirectoryFile
 from billing.journal import JournalUnwritable, JournalWriter
@@ -35,9 +36,13 @@ class Node:
         self.name = settings.node.name
         state = Path(settings.node.state_dir)
         self.journal = JournalWriter(state / "journal")
-        self.breaker = Breaker(settings.breaker.failures, settings.breaker.open_ms)
+        self.board = Board(state / FILE_NAME)
+        self.breaker = Breaker(
+            settings.breaker.failures, settings.breaker.open_ms, self.board.memory_of("breaker_failures", 2)
+        )
         self.directory = DirectoryFile(state / "directory.json")
         self._started_ms = monotonic_ms()
+        self.board.note("proxy_started_ms", self._started_ms)
         self.lock_wait_s = 1
         """Set before the ledger is first used. 0: one busy account must not keep the process from the others."""
         self._unwritten: deque[Fact] = deque()
@@ -54,6 +59,7 @@ class Node:
         """This process's ledger client; connects at its first call."""
         if self._ledger is None:
             self._ledger = Ledger.for_proxy(self.settings.database, self.lock_wait_s)
+            self._ledger.watch(self.board.count_database)
         return self._ledger
 
     def forget_ledger(self) -> None:
@@ -78,6 +84,7 @@ class Node:
             try:
                 self.journal.append(self._unwritten[0])
             except JournalUnwritable as error:
+                self.board.mark("journal_failed_ms")
                 log.event("journal_unwritable", "err", error=str(error), waiting=len(self._unwritten))
                 if len(self._unwritten) > FACTS_KEPT_MAX:
                     log.event("fact_lost", "err", fact=self._unwritten.popleft())
@@ -94,6 +101,7 @@ def start(settings: Settings) -> Node:
     """Make the node object; once, before the fork."""
     global _node  # noqa: PLW0603 - Kamailio's callbacks have no other place to find it
     _node = Node(settings)
+    log.begin(_node.name, _node.board)
     return _node
 
 

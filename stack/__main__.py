@@ -16,7 +16,8 @@ from stack.processes import free_port, port_is_free, stop_left_behind
 RUN = CHECKOUT / "run"
 SIP_PORT = 5060  # taken when it is free; any other if not
 PORT_MAX = 65_535
-TROUBLE = (" ERROR: ", " CRITICAL: ", " ALERT: ", " BUG: ")
+TROUBLE = ("ERROR", "CRITICAL", "ALERT", "BUG")
+HEAD = ("time", "level", "part", "node")
 
 
 def main() -> int:
@@ -117,15 +118,14 @@ class Follower:
 
 def readable(line: str) -> str | None:
     """A log line for the terminal: an event as words, trouble as it is, anything else None."""
-    _, found, content = line.partition("meterline {")
-    if found:
-        try:
-            fields = json.loads("{" + content)
-        except ValueError:
-            return line
-        name = fields.pop("event", "event")
-        return "  ".join([f"{name:<12}", *(f"{key}={value}" for key, value in fields.items())])
-    return line if any(word in line for word in TROUBLE) else None
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return line or None
+    if "pri" in fields:  # Kamailio's own
+        return f"{fields['pri']}: {fields['msg']}" if fields["pri"] in TROUBLE else None
+    name = fields.pop("event", "event")
+    return "  ".join([f"{name:<12}", *(f"{key}={value}" for key, value in fields.items() if key not in HEAD)])
 
 
 if __name__ == "__main__":

@@ -100,11 +100,11 @@ class PrivateKamailio:
 
 
 def command(settings: Settings, run_dir: Path) -> list[str]:
-    """Kamailio in the foreground, logging to its standard error."""
+    """Kamailio in the foreground, logging JSON to its standard error."""
     listens = [word for address in settings.sip.listen for word in ("-l", address)]
     return [
         program("kamailio"),
-        *("-f", str(CONFIGURATION), "-DD", "-E"),
+        *("-f", str(CONFIGURATION), "-DD", "-E", "--log-engine=json:MU"),  # U: with the time, in UTC
         *("-Y", str(run_dir), "-w", str(run_dir)),
         *("-m", str(SHARED_MEMORY_MB), "-M", str(PRIVATE_MEMORY_MB)),
         *listens,

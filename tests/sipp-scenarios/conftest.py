@@ -36,7 +36,7 @@ def world(stack):
     made.wait_until_drained()
     assert [] == made.cashier.audit()
     assert [] == made.live_calls()
-    trouble = made.log_lines('"uncaught"', '"fact_lost"', " CRITICAL: ", "signal 11", limit=10_000)
+    trouble = made.log_lines('"uncaught"', '"fact_lost"', '"pri":"CRITICAL"', "signal 11", limit=10_000)
     # Races inside the dialog module, of which nothing follows: an ACK that was overtaken by its call's BYE finds a
     # dialog without a timer; a doubled 200 meets a dialog that a BYE of the same millisecond has ended.
     harmless = ("update a bogus dlg", "bogus event 3 in state 5")

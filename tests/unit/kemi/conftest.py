@@ -34,10 +34,11 @@ def answered_ago(seconds):
 
 
 @pytest.fixture
-def world():
+def world(monkeypatch):
     """A new Kamailio, and a script that has just been loaded into it."""
     made = fake_ksr.World()
     fake_ksr.install(KSR, made)
+    monkeypatch.setattr("billing.logs.write", made.logged.append)
     made.request()
     return made
 
@@ -95,7 +96,7 @@ def events(world):
     """The log's events: name to fields, in order."""
 
     def read(name):
-        lines = (json.loads(line.removeprefix("meterline ")) for line in world.logged)
+        lines = (json.loads(line) for line in world.logged)
         return [line for line in lines if line["event"] == name]
 
     return read

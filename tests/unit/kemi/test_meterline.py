@@ -1,6 +1,7 @@
 """The callbacks: none raises, none answers None, and a failed request gets an answer."""
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_failed_request_is_answered(world, node, name):
     """An exception in a route of requests is logged in full and answered 500."""
     assert 1 == raising(name)()
     assert [500] == world.replied
-    assert "RuntimeError" in json.loads(world.logged[0].removeprefix("meterline "))["trace"]
+    assert "RuntimeError" in json.loads(world.logged[0])["trace"]
 
 
 @pytest.mark.parametrize("name", ["ksr_branch", "ksr_failure", "ksr_dialog_event", "ksr_keeper", "ksr_cutter"])
@@ -88,13 +89,15 @@ def test_answer_that_fails_too_is_logged(world, node, monkeypatch):
 
 def test_log_line_cannot_be_forged(world):
     """Whatever a caller sends, an event is one line of ASCII."""
-    log.event("refused", source='x"\nmeterline {"event": "forged"}\r\u2028ü')
+    log.event("refused", source='x"\n{"event": "forged"}\r\u2028ü')
     (line,) = world.logged
     assert line.isascii()
     assert 1 == line.count("\n")
 
 
-def test_empty_fields_are_left_out(world):
-    """A line says what there is to say, zero included."""
-    log.event("call_ended", account="", code=0, detail=None)
-    assert 'meterline {"event": "call_ended", "code": 0}\n' == world.logged[0]
+def test_line_says_when_where_and_what(world, node):
+    """Time in UTC, level, part and node come first; then what there is to say, zero included."""
+    log.event("not_sent", "warn", account="", code=0, detail=None)
+    line = json.loads(world.logged[0])
+    assert datetime.fromisoformat(line.pop("time")).utcoffset() == timedelta(0)
+    assert {"level": "warn", "part": "proxy", "node": "node-1", "event": "not_sent", "code": 0} == line
