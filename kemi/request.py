@@ -19,9 +19,9 @@ _ROUTE_URI = re.compile(r"<([^>]*)>")
 
 def route_request() -> None:
     """Every request starts here."""
+    ksr.force_rport()  # first of all: a refusal goes back to where the request came from, too
     if not _is_acceptable():
         return
-    ksr.force_rport()
     method = ksr.method()
     if method == "CANCEL":
         _cancel()

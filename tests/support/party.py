@@ -42,6 +42,7 @@ class Party(RawSip):
 
     def __exit__(self, *_: object) -> None:
         self._closed = True
+        self._mark()  # wakes the reader
         self._reader.join(5)
         self._socket.close()
 
@@ -100,13 +101,17 @@ class Party(RawSip):
 
     def caught_up(self) -> None:
         """Until all that was sent to this end before now is read: a datagram of our own is queued behind it."""
+        mark = self._mark()
+        with self._news:
+            assert self._news.wait_for(lambda: mark not in self._marks, 3), f"{self.host}:{self.port} does not read"
+
+    def _mark(self) -> bytes:
         mark = b"mark " + secrets.token_bytes(8)
         with self._news:
             self._marks.add(mark)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
             own.sendto(mark, (self.host, self.port))
-        with self._news:
-            assert self._news.wait_for(lambda: mark not in self._marks, 3), f"{self.host}:{self.port} does not read"
+        return mark
 
     def requests(self) -> list[str]:
         """The methods of all requests that came in, repetitions included."""

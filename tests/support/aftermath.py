@@ -1,0 +1,169 @@
+"""What must hold after an attack: the one check that every test of tests/security ends with.
+
+No process of the proxy died, nothing was raised and not caught, nobody wrote a line of his own into the log, no money
+moved and no record came that had no right to, and the next good call works and costs what it must.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.support.party import Party, carrier, on_the_wire
+from tests.support.world import Account, World
+
+GOOD_CALL_HOST = "127.0.0.101"
+GOOD_CALL_COST = Decimal("0.65")
+"""Connect fee and one whole minute: the same whatever the machine's load makes of the call's seconds."""
+
+TROUBLE = (
+    '"uncaught"',
+    '"fact_lost"',
+    '"call_broken"',
+    '"cut_failed"',
+    "SystemError",
+    "Traceback",
+    " CRITICAL: ",
+    " BUG: ",
+    "signal 11",
+    "core was generated",
+)
+HARMLESS = ("update a bogus dlg", "bogus event 3 in state 5")
+"""Races inside the dialog module of which nothing follows (tests/sipp-scenarios/conftest.py)."""
+OURS = "meterline {"
+FORGED = "forged"
+"""The event that every attack on the log tries to write."""
+
+
+@dataclass(frozen=True)
+class _State:
+    pids: frozenset[int]
+    log_bytes: int
+    cdrs: int
+    charges: int
+
+
+@dataclass
+class Aftermath:
+    """Made before an attack; `check` after it. `allow` says what the attack may leave."""
+
+    world: World
+    good: Account
+    cdrs: int = 0
+    charged: set[int] = field(default_factory=set)
+    _before: _State = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """What is there now is not the next attack's doing."""
+        self._before = self._now()
+        self.cdrs, self.charged = 0, set()
+
+    def allow(self, *, cdrs: int = 0, charged: Iterable[Account] = ()) -> None:
+        """The attack is a call as well: so many CDRs more, and charges on these accounts alone."""
+        self.cdrs += cdrs
+        self.charged |= {account.account_id for account in charged}
+
+    def check(self, limit_s: float = 20) -> None:
+        """AssertionError or StackError that says what the attack did. Another attack may follow, and another check.
+
+        `limit_s`: how long what the attack left may take to be settled.
+        """
+        self.world.wait_until_drained(limit_s)
+        now = self._now()
+        assert self._before.pids == now.pids, f"processes {sorted(self._before.pids ^ now.pids)} died or were started"
+        self._check_log()
+        assert self.cdrs == now.cdrs - self._before.cdrs, self._last_cdrs()
+        self._check_charges(now.charges - self._before.charges)
+        assert [] == self.world.cashier.audit()
+        good_call(self.world, self.good)
+        assert self._before.pids == self._now().pids
+        self.begin()
+
+    # --- the parts ---------------------------------------------------------------------------------------------------
+
+    def _now(self) -> _State:
+        return _State(
+            frozenset(pids(self.world)),
+            self._log.stat().st_size,
+            self._count("SELECT COUNT(*) AS n FROM v_cdr"),
+            self._count("SELECT COUNT(*) AS n FROM v_entry WHERE call_key IS NOT NULL"),
+        )
+
+    def _count(self, statement: str) -> int:
+        return int(self.world.cashier._select(statement)[0]["n"])
+
+    @property
+    def _log(self) -> Path:
+        return self.world.stack.kamailio.log
+
+    def lines(self) -> list[bytes]:
+        """The log's lines since the attack began, as bytes."""
+        with self._log.open("rb") as log:
+            log.seek(self._before.log_bytes)
+            return log.read().split(b"\n")[:-1]
+
+    def events(self) -> list[dict[str, Any]]:
+        """Our own lines since the attack began."""
+        lines = [line.decode("utf-8", "replace") for line in self.lines()]
+        return [json.loads(line[line.index(OURS) + len(OURS) - 1 :]) for line in lines if OURS in line]
+
+    def _check_log(self) -> None:
+        check_lines(self.lines())
+
+    def _check_charges(self, count: int) -> None:
+        rows = self.world.cashier._select(
+            "SELECT account_id FROM v_entry WHERE call_key IS NOT NULL ORDER BY created_at DESC LIMIT %s", count
+        )
+        strangers = {row["account_id"] for row in rows} - self.charged
+        assert not strangers, f"accounts {sorted(strangers)} were charged"
+
+    def _last_cdrs(self) -> str:
+        rows = self.world.cashier._select("SELECT * FROM v_cdr ORDER BY settled_at DESC LIMIT 5")
+        return f"{self.cdrs} CDRs allowed; the last ones:\n" + "\n".join(map(str, rows))
+
+
+def pids(world: World) -> set[int]:
+    """The proxy's processes: the first one and its children."""
+    first = world.stack.kamailio.pid
+    assert first is not None, "the proxy is not running"
+    children = Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii").split()
+    return {first, *map(int, children)}
+
+
+def check_lines(lines: Iterable[bytes]) -> None:
+    """Our lines are whole JSON in ASCII, none of them is one that an attack asked for, and none tells of trouble."""
+    for raw in lines:
+        line = raw.decode("utf-8", "replace")
+        if OURS in line:
+            assert line.isascii(), line
+            content = json.loads(line[line.index(OURS) + len(OURS) - 1 :])
+            assert isinstance(content, dict), line
+            assert isinstance(content["event"], str), line
+            assert FORGED != content["event"], f"a caller wrote this line: {line}"
+        trouble = any(word in line for word in TROUBLE) and not any(text in line for text in HARMLESS)
+        assert not trouble, line
+
+
+def account_for_good_calls(world: World) -> Account:
+    """Rich, and its calls cost `GOOD_CALL_COST` each."""
+    return world.customer("1000", world.tariff("0.60", increment_s=60, connect_fee="0.05"))
+
+
+def good_call(world: World, account: Account) -> None:
+    """A call from INVITE to BYE: both ends hear what they must, and it costs what it must."""
+    balance = world.balance(account)
+    with carrier(world) as callee, Party(world, host=GOOD_CALL_HOST) as caller:
+        dialog = caller.call(world.phone(account))
+        callee.wait_for(lambda one: one.method == "ACK" and one.call_id == dialog.call_id, "ACK")
+        assert 200 == caller.hang_up(dialog).code
+        callee.wait_for(lambda one: one.method == "BYE" and one.call_id == dialog.call_id, "BYE")
+        (call,) = on_the_wire(world, [caller], [callee])
+    assert (200, "caller", GOOD_CALL_COST) == (call.code, call.cdr.end_reason if call.cdr else "", call.charge)
+    assert balance - GOOD_CALL_COST == world.balance(account)
