@@ -23,6 +23,7 @@ from billing.board import FILE_NAME, Board
 from billing.directory import Carrier, Directory, Trunk, publish
 from billing.errors import KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable, MeterlineError
 from billing.journal import JournalReader, JournalWriter
+from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
 from billing.logs import EventLog
 
@@ -77,7 +78,12 @@ class Drain:
         self.log = EventLog("drain", settings.node.name, self._board.count_event)
         self._started_s = time.monotonic()
         self._put_back = 0
-        self._disk_work = (_Every(0.5, self._reader.sync, self.log), _Every(30.0, self._reader.tidy, self.log))
+        self._room = JournalRoom(state / "journal", settings.journal)
+        self._disk_work = (
+            _Every(0.5, self._reader.sync, self.log),
+            _Every(5.0, self._room.keep_reserve, self.log),
+            _Every(30.0, self._reader.tidy, self.log),
+        )
         self._ledger_work = (
             _Every(1.0, self._beat, self.log),
             _Every(1.0, self._publish_directory, self.log),

@@ -33,6 +33,8 @@ SETTLED_AGE_S = 3 * SEGMENT_SPAN_S
 """A segment that nobody wrote to for so long is not written to any more, unless a writer slept: see `append`."""
 
 LINE_BYTES_MAX = 16_384
+RESERVE = "reserve"
+"""Room that is taken already and given up when the disk is full; billing/journal_room.py keeps it."""
 
 Fact = dict[str, Any]
 """A fact: `kind`, `call_key` and what the kind needs. JSON types only."""
@@ -88,7 +90,19 @@ class JournalWriter:
         self.append_bytes(b"\n" + encode(fact) + b"\n")
 
     def append_bytes(self, lines: bytes) -> None:
-        """Write whole lines as they are. Raises JournalUnwritable."""
+        """Write whole lines as they are, into the reserve's room when there is no other. Raises JournalUnwritable."""
+        try:
+            removed = self._write(lines)
+        except JournalUnwritable as error:
+            if error.errno != errno.ENOSPC or not self._give_up_reserve():
+                raise
+            removed = self._write(lines)
+        if removed:  # this process slept, and the segment was settled and removed under it: write it again
+            self.close()
+            self.append_bytes(lines)
+
+    def _write(self, lines: bytes) -> bool:
+        """Whether the segment was removed under it."""
         try:
             file = self._segment()
             written = os.write(file, lines)
@@ -99,9 +113,14 @@ class JournalWriter:
         if written != len(lines):
             self.close()
             raise JournalUnwritable(errno.ENOSPC, f"journal {self._folder}: no room for a whole line")
-        if removed:  # this process slept, and the segment was settled and removed under it: write it again
-            self.close()
-            self.append_bytes(lines)
+        return removed
+
+    def _give_up_reserve(self) -> bool:
+        try:
+            (self._folder / RESERVE).unlink()
+        except OSError:
+            return False
+        return True
 
     def _segment(self) -> int:
         minute = int(time.time()) // SEGMENT_SPAN_S

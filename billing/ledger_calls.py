@@ -134,10 +134,13 @@ class CallsLedger(LedgerSession):
         """Calls of a node that the ledger believes to be ringing."""
         return self._live("node = %s AND state = 'open'", node)
 
-    def reaped_unanswered(self, node: str) -> list[Reaped]:
-        """Calls of a node that the reaper charged without having heard of an answer."""
+    def reaped_calls(self, node: str) -> list[Reaped]:
+        """Calls of a node that the reaper charged, and of which nobody has told the truth yet."""
         rows = self._select(
-            "SELECT call_key, sip_call_id FROM v_cdr WHERE provisional AND node = %s AND answered_at IS NULL", node
+            "SELECT call_key, sip_call_id,"
+            " TIMESTAMPDIFF(MICROSECOND, answered_at, UTC_TIMESTAMP(6)) DIV 1000 AS answered_ago_ms"
+            " FROM v_cdr WHERE provisional AND node = %s",
+            node,
         )
         return [record(Reaped, row) for row in rows]
 

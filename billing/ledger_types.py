@@ -291,10 +291,11 @@ class CallToSettle:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """A call that was charged provisionally."""
+    """A call that was charged provisionally. `answered_ago_ms`: None when the ledger never heard of an answer."""
 
     call_key: str
     sip_call_id: str
+    answered_ago_ms: int | None = None
 
 
 # --- money and reports ------------------------------------------------------------------------------------------------

@@ -168,6 +168,23 @@ class BreakerSettings(Section):
     open_ms: Annotated[int, Field(ge=1, le=10_000)] = 2_000
 
 
+class JournalSettings(Section):
+    """How much of the node's disk its journal may take. Past either bound new calls are refused."""
+
+    depth_max_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 256  # waiting for the ledger; a call takes about 1 kB
+    reserve_mb: Annotated[int, Field(ge=0, le=10_000)] = 16  # kept for calls in progress when the disk is full; 0: none
+
+    @property
+    def depth_max_bytes(self) -> int:
+        """`depth_max_mb` in bytes."""
+        return self.depth_max_mb * 1_000_000
+
+    @property
+    def reserve_bytes(self) -> int:
+        """`reserve_mb` in bytes."""
+        return self.reserve_mb * 1_000_000
+
+
 class DrainSettings(Section):
     """How often the drain looks into the journal."""
 
@@ -188,6 +205,7 @@ class Settings(BaseSettings):
     lockout: LockoutSettings = LockoutSettings()
     breaker: BreakerSettings = BreakerSettings()
     drain: DrainSettings = DrainSettings()
+    journal: JournalSettings = JournalSettings()
     card_pin_key: Annotated[SecretStr, Field(min_length=32)]  # keys the hashes of all card PINs
 
     @classmethod

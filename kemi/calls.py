@@ -151,6 +151,7 @@ def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Autho
     """Open the call in the ledger. Raises Refused, also when nobody can say whether it was opened."""
     node = here()
     try:
+        node.room.check()
         node.journal.append(facts.opening(attempt.call_key, identified.caller.legs[0].account_id))
         authorized = authorization.authorize(
             node.ledger, node.rates, identified.caller, digits, attempt, node.settings.calls

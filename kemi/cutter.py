@@ -94,3 +94,4 @@ def tick() -> None:
     if _cutter is None:
         _cutter = Cutter(Path(here().settings.node.state_dir) / "journal")
     _cutter.tick()
+    here().pulse.beat()

@@ -8,7 +8,9 @@ have a say whenever a connection is opened (sqlite3_auto_extension, https://sqli
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import sqlite3
 from typing import Any
 
 WAIT_MS = 2000
@@ -19,6 +21,19 @@ _PRAGMAS = b"PRAGMA synchronous = NORMAL"
 
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _kept: list[Any] = []  # sqlite goes on calling the function: it must not be collected
+
+
+def identity(url: str) -> int:
+    """The number that the store at `sqlite:///PATH` was given when it was made (stack/kamailio.py); 0 if none.
+
+    A store that was lost and made anew has another: what is not in it may have been in the old one.
+    """
+    path = url.removeprefix("sqlite:///")  # opened rw: ro cannot read a write-ahead log that nobody has open
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as store:
+            return int(store.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        return 0
 
 
 def make_writers_wait() -> None:

@@ -215,21 +215,20 @@ def take_event(name: str) -> None:
 def _answered() -> None:
     """The 2xx is here and not yet relayed: what is written now is true before anybody can talk."""
     now = Moment.now()
-    ksr.set_dialog_var("t", str(now))
-    ksr.set_dialog_var("d", ksr.source_ip())
-    if ksr.dialog_var("m"):
-        return
-    here().record(
-        facts.answered(
-            ksr.dialog_var("k"),
-            now,
-            _carrier_id(),
-            int(ksr.dialog_var("g")),
-            sip_call_id=ksr.pv("$ci"),
-            sip_from_tag=ksr.pv("$ft"),
-            sip_to_tag=ksr.pv("$tt"),
+    if not ksr.dialog_var("m"):
+        here().record(
+            facts.answered(
+                ksr.dialog_var("k"),
+                now,
+                _carrier_id(),
+                int(ksr.dialog_var("g")),
+                sip_call_id=ksr.pv("$ci"),
+                sip_from_tag=ksr.pv("$ft"),
+                sip_to_tag=ksr.pv("$tt"),
+            )
         )
-    )
+    ksr.set_dialog_var("t", str(now))  # after the fact: the dialog store may let its writers wait
+    ksr.set_dialog_var("d", ksr.source_ip())
 
 
 def _failed() -> None:

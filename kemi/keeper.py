@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from billing import facts, renewal
+from billing.clock import Moment
 from billing.errors import LedgerBusy, LedgerUnavailable
 from billing.journal import JournalTail
-from kemi import dialogs, ksr, log
+from kemi import dialog_store, dialogs, ksr, log
 from kemi.node import here
 from kemi.tables import LIVE
 
@@ -27,6 +28,17 @@ _ticks = 0
 _watched = False
 _unsure: dict[str, int] = {}
 """Calls whose renewal had no answer, and how often to look: the ledger may lengthen them without their dialogs."""
+
+_without_dialog: set[str] = set()
+"""Calls that the ledger had at the start and of which no dialog was found then."""
+
+STORE_LIMIT_MS = 3 * dialog_store.WAIT_MS + 1000
+"""How long before a kill an answer may have been written whose dialog was not. Three writes (two variables, the dialog)
+may each wait for others, and the pulse is a tenth of a second old."""
+
+NOT_SENT = "proxy died before it sent the answer on"
+ENDINGS = (facts.ENDED, facts.FAILED, facts.UNOPENED)
+"""Facts that settle a call."""
 
 LOOKS = 10
 """A statement whose client has gone may commit some seconds later."""
@@ -60,8 +72,10 @@ def _watch_what_was_up() -> None:
     renewals that the ledger had just committed."""
     node = here()
     for call in node.ledger.live_calls(node.name):
+        known = call.state == "answered" and _adopt(call)
+        if not known and call.opened_ago_ms > node.up_ms:
+            _without_dialog.add(call.call_key)
         if call.state == "answered":
-            _adopt(call)
             node.record(
                 facts.watch(
                     call.call_key,
@@ -115,26 +129,55 @@ def _set_grant(grant_s: int) -> None:
 
 
 def _reconcile() -> None:
-    """Calls that were ringing when Kamailio died never connect (their 2xx is dropped): their money is given back.
+    """Calls that were opened before this Kamailio started and that nobody can have heard: their money is given back.
 
-    Also when it had been down for so long that the reaper charged them. One that was answered all the same has its
-    answer or its end in the journal.
+    Those that were ringing never connect, for their 2xx is dropped; also when it was down for so long that the reaper
+    charged them. Of those that were answered see `_answer_was_not_sent`.
     """
     node = here()
-    ringing = [
-        (call.call_key, f"{call.sip_call_id}|{call.sip_from_tag}")
+    lost = {
+        call.call_key: "proxy restarted while ringing"
         for call in node.ledger.unanswered_calls(node.name)
         if call.opened_ago_ms > node.up_ms  # two spans of time, so the two clocks need not agree
-    ]
-    lost = [key for key, live_key in ringing if not ksr.table_int(LIVE, live_key)]
-    lost += [call.call_key for call in node.ledger.reaped_unanswered(node.name)]
-    if not lost:
-        return
-    known = {fact["call_key"] for fact in _facts_on_their_way() if fact["kind"] != facts.OPENING}
-    for call_key in lost:
-        if call_key not in known:
-            node.record(facts.failed(call_key, "cancelled", 0, None, detail="proxy restarted while ringing"))
-            log.event("reconciled", "notice", call_key=call_key)
+        and not ksr.table_int(LIVE, f"{call.sip_call_id}|{call.sip_from_tag}")
+    }
+    for call_key in list(_without_dialog):
+        live = node.ledger.live_call(call_key)
+        if live is not None and live.state == "open":
+            continue  # its answer may still be on its way to the ledger
+        _without_dialog.discard(call_key)
+        if live is not None and not _adopt(live) and _answer_was_not_sent(live.answered_ago_ms or 0):
+            lost[call_key] = NOT_SENT
+    for reaped in node.ledger.reaped_calls(node.name):
+        if reaped.answered_ago_ms is None:
+            lost[reaped.call_key] = "proxy restarted while ringing"
+        elif _answer_was_not_sent(reaped.answered_ago_ms):
+            lost[reaped.call_key] = NOT_SENT
+    if lost:
+        _give_back(lost)
+
+
+def _answer_was_not_sent(answered_ago_ms: int) -> bool:
+    """Whether a call without a dialog was answered in the last instant of the former Kamailio's life.
+
+    It writes the answer to the journal, then the dialog to its store, and only then sends the 200 on (the dialog
+    module's order, 5.6.3 and 6.0). So an answer without a dialog never reached its caller - or the store has lost it.
+    Hence the instant: what was talking for longer than a write to the store may take is not given back.
+    """
+    former_end = here().pulse.former_end
+    if former_end is None:
+        return False
+    answered_before_end_ms = answered_ago_ms - Moment.now().ms_since(former_end)
+    return answered_before_end_ms < STORE_LIMIT_MS
+
+
+def _give_back(lost: dict[str, str]) -> None:
+    on_their_way = {(fact["call_key"], fact["kind"]) for fact in _facts_on_their_way()}
+    for call_key, why in lost.items():
+        known = ENDINGS if why == NOT_SENT else (*ENDINGS, facts.ANSWERED)
+        if not any((call_key, kind) in on_their_way for kind in known):
+            here().record(facts.failed(call_key, "cancelled", 0, None, detail=why))
+            log.event("reconciled", "notice", call_key=call_key, detail=why)
 
 
 def _facts_on_their_way() -> list[Fact]:

@@ -108,6 +108,7 @@ def mod_init() -> Meterline:
     """Called once by Kamailio, before it forks. A bad setting, ours or the database's, stops start-up with its name."""
     try:
         started = node.start(settings.load())
+        started.room.keep_reserve()
         _check_ledger(started)
         dialog_store.make_writers_wait()
     except MeterlineError as error:

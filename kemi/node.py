@@ -6,6 +6,7 @@ each process at its first use.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +17,11 @@ from billing.board import FILE_NAME, Board
 from billing.breaker import Breaker, monotonic_ms
 from billing.directory import DirectoryFile
 from billing.journal import JournalUnwritable, JournalWriter
+from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
 from billing.rates import RateLookup
-from kemi import log
+from kemi import dialog_store, log
+from kemi.pulse import Pulse
 
 if TYPE_CHECKING:
     from billing.journal import Fact
@@ -40,6 +43,8 @@ class Node:
         self.breaker = Breaker(
             settings.breaker.failures, settings.breaker.open_ms, self.board.memory_of("breaker_failures", 2)
         )
+        self.room = JournalRoom(state / "journal", settings.journal)
+        self.pulse = Pulse(state / "pulse", dialog_store.identity(os.environ.get("METERLINE_DIALOG_DB", "")))
         self.directory = DirectoryFile(state / "directory.json")
         self._started_ms = monotonic_ms()
         self.board.note("proxy_started_ms", self._started_ms)

@@ -1,8 +1,11 @@
 import contextlib
+import sqlite3
 from decimal import Decimal
 
 import pytest
 
+from billing.journal import JournalTail
+from stack.kamailio import dialog_store
 from stack.processes import wait_until
 from tests.support.faults import calls_up, clock_reaches, distinct, journal_bytes, own_world, reconnect
 from tests.support.party import Party, books_are_right, carrier, on_the_wire
@@ -138,19 +141,41 @@ def test_killed_with_calls_between(world, ends):
         callee.wait_for_request("BYE", 2, dialog.call_id)
     world.wait_until_drained(60)
     # 3. One CDR each, or none for those who never came as far as the ledger; only who was connected pays: three cents.
-    # Whom the kill met in the milliseconds between the fact that his callee answered and the 200 on its way to him, one
-    # a worker at most, is charged the whole grant and flagged: nobody knows (docs/architecture.md, when things break).
-    unknown = 0
     for account, answers in zip(accounts, books, strict=True):
         cdrs = world.cdrs_of(account)
-        assert len(cdrs) <= 1
-        flagged = [cdr for cdr in cdrs if cdr.provisional]
+        assert [cdr.provisional for cdr in cdrs] in ([], [False])
         if answers:
             (cdr,) = cdrs
-            assert ("answered", 3, False) == (cdr.result, cdr.billed_s, cdr.provisional)
-        assert (Decimal(0) if answers or flagged else Decimal("0.03")) == world.balance(account)
-        unknown += len(flagged)
-    assert unknown <= world.settings.sip.workers
+            assert ("answered", 3) == (cdr.result, cdr.billed_s)
+        assert (Decimal(0) if answers else Decimal("0.03")) == world.balance(account)
+    books_are_right(world)
+
+
+def test_killed_between_the_answer_and_the_200(world, ends):
+    """The callee's answer is in the journal, and the proxy dies before it can tell the caller: nobody pays.
+
+    The dialog store is locked, which holds the worker exactly there.
+    """
+    callee, stack = ends
+    account = world.customer("0.03")
+    caller = stack.enter_context(Party(world, host="127.0.0.28"))
+    journal = JournalTail(world.settings.node.state_dir / "journal")
+    with contextlib.closing(sqlite3.connect(dialog_store(world.settings.node.state_dir), timeout=5)) as store:
+        store.isolation_level = None
+        store.execute("BEGIN IMMEDIATE")
+        dialog = caller.dial(world.phone(account))
+        answered = lambda: dialog.call_id in [fact.get("call_id") for fact in journal.facts()]  # noqa: E731
+        wait_until(answered, 5, "the answer is in the journal")
+        world.stack.kamailio.kill9()
+    world.stack.kamailio.start()
+    callee.answer(callee.heard("INVITE", call_id=dialog.call_id)[0])  # sent again, for no ACK came
+    callee.wait_for_request("BYE", 5, dialog.call_id)
+    assert Decimal("0.03") == world.balance(account)
+    (cdr,) = world.cdrs_of(account)
+    assert ("cancelled", 0, 0, False) == (cdr.result, cdr.talked_ms, cdr.billed_s, cdr.provisional)
+    assert "proxy died before it sent the answer on" == cdr.detail
+    caller.caught_up()
+    assert [] == caller.heard("INVITE", 200)
     books_are_right(world)
 
 

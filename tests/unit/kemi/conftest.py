@@ -53,6 +53,7 @@ def node(world, tmp_path):
             node={"name": "node-1", "state_dir": tmp_path},
             sip={"realm": "example.net", "listen": ("udp:127.0.0.1:5060",)},
             card_pin_key="k" * 32,
+            journal={"reserve_mb": 0},
         )
     )
     publish(Directory((IVR, GATEWAY, OFFICE, ORPHAN), (carrier(1), carrier(2))), tmp_path / "directory.json")
@@ -63,6 +64,7 @@ def node(world, tmp_path):
     made._rates = Rates(rate())
     keeper._ticks = 0
     keeper._watched = True
+    keeper._without_dialog.clear()
     cutter._cutter = None
     return made
 

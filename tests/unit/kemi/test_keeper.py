@@ -22,7 +22,7 @@ def up(world, node):
 
 
 def use(node, **answers):
-    node._ledger = Ledger(**{"live_calls": [[]], "unanswered_calls": [[]], "reaped_unanswered": [[]]} | answers)
+    node._ledger = Ledger(**{"live_calls": [[]], "unanswered_calls": [[]], "reaped_calls": [[]]} | answers)
 
 
 def tick_until_reconciled(script):
@@ -205,10 +205,82 @@ def test_call_opened_since_the_start_is_left_alone(world, node, script, journal)
 
 def test_reaped_call_that_only_rang_is_paid_back(world, node, script, journal):
     """The node was away for so long that the reaper charged a call that rang: it never connected."""
-    use(node, reaped_unanswered=[[Reaped("reaped", "call-9")]])
+    use(node, reaped_calls=[[Reaped("reaped", "call-9")]])
     tick_until_reconciled(script)
     (fact,) = journal()
     assert ("failed", "reaped") == (fact["kind"], fact["call_key"])
+
+
+# --- calls whose answer was not sent on ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def killed(restarted, monkeypatch):
+    """A proxy whose former life ended 10 s ago, and that has been up for 8 s."""
+    now = Moment.now()
+    restarted.pulse.former_end = Moment(now.monotonic_ms - 10_000, now.wall_ms - 10_000, now.boot)
+    restarted._started_ms = now.monotonic_ms - 8000
+    return restarted
+
+
+def answered_before(ms, **more):
+    """A call that was opened and answered before the proxy died, by so many milliseconds."""
+    return live_call(opened_ago_ms=70_000, answered_ago_ms=10_000 + ms, **more)
+
+
+def reconciled(killed, script, journal, call, **answers):
+    use(killed, **{"live_calls": [[call], []], "live_call": [call]} | answers)
+    tick_until_reconciled(script)
+    return [fact for fact in journal() if fact["kind"] == "failed"]
+
+
+@pytest.mark.parametrize("before_ms", [0, 50, 2500])
+def test_answer_of_the_last_instant_without_a_dialog_costs_nothing(world, killed, script, journal, before_ms):
+    """The dialog is stored before the 200 is sent: its caller never heard it."""
+    (fact,) = reconciled(killed, script, journal, answered_before(before_ms))
+    assert (KEY, "cancelled", keeper.NOT_SENT) == (fact["call_key"], fact["result"], fact["detail"])
+
+
+def test_call_that_talked_is_not_given_back(world, killed, script, journal):
+    """No dialog, but it was up for longer than a write to the store takes: lost by the store, the reaper charges."""
+    assert [] == reconciled(killed, script, journal, answered_before(keeper.STORE_LIMIT_MS + 100))
+
+
+def test_call_with_its_dialog_goes_on(up, killed, script, journal):
+    """The store had it: the caller may have heard the answer, and talks."""
+    up.dialog.variables["t"] = answered_ago(10)
+    assert [] == reconciled(killed, script, journal, answered_before(50))
+
+
+def test_call_whose_end_is_on_its_way_pays(world, killed, script, journal):
+    """Answered and hung up in the last instant: its end is in the journal."""
+    killed.record(facts.ended(KEY, 40, "caller", 1))
+    assert [] == reconciled(killed, script, journal, answered_before(50))
+
+
+def test_without_a_former_life_nothing_is_given_back(world, killed, script, journal):
+    """Another boot, another dialog store: nobody knows what was in it."""
+    killed.pulse.former_end = None
+    assert [] == reconciled(killed, script, journal, answered_before(0))
+
+
+def test_answer_that_the_ledger_hears_of_late_is_judged_then(world, killed, script, journal):
+    """At the start its answer was still in the journal, and the ledger had it ringing."""
+    ringing_still = answered_before(50, state="open", answered_at=None)
+    killed.record(facts.answered(KEY, Moment.now(), 1, 120, "call-1", "from-1", "to-1"))
+    use(killed, live_calls=[[ringing_still], []], live_call=[ringing_still, answered_before(50)])
+    tick_until_reconciled(script)
+    assert [] == [fact for fact in journal() if fact["kind"] == "failed"]
+    tick_until_reconciled(script)
+    assert [KEY] == [fact["call_key"] for fact in journal() if fact["kind"] == "failed"]
+
+
+def test_reaped_call_whose_answer_was_not_sent_is_paid_back(world, killed, script, journal):
+    """The proxy came back late: the reaper had charged the whole grant. What talked for longer stays charged."""
+    reaped = [Reaped("silent", "call-8", 10_050), Reaped("talked", "call-9", 20_000)]
+    use(killed, reaped_calls=[reaped])
+    tick_until_reconciled(script)
+    assert ["silent"] == [fact["call_key"] for fact in journal() if fact["kind"] == "failed"]
 
 
 def test_call_that_rings_is_left_alone(world, node, script, journal):

@@ -1,0 +1,93 @@
+"""Room for the journal: no call begins whose facts might find none.
+
+Two bounds. What waits for the ledger may not exceed a depth: a database that is away for days must not fill the disk.
+And beside the segments lies a reserve, a file of room that is taken already: when the disk is full all the same, a
+writer gives it up, and the ends of the calls in progress still reach the disk. While it is missing no new call begins.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from typing import TYPE_CHECKING
+
+from billing.journal import RESERVE, JournalUnwritable, segments_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from billing.settings import JournalSettings
+
+LOOK_EVERY_S = 1.0
+"""A look costs a stat and a small read for each minute that waits."""
+
+
+def depth_of(folder: Path) -> int:
+    """Bytes written and not yet in the ledger, for whoever is not the drain."""
+    depth = 0
+    for segment in segments_of(folder):
+        try:
+            depth += max(0, segment.stat().st_size - _settled(segment))
+        except FileNotFoundError:  # settled and removed meanwhile
+            continue
+    return depth
+
+
+def _settled(segment: Path) -> int:
+    try:
+        text = segment.with_suffix(".done").read_bytes()[:20]
+    except FileNotFoundError:  # the drain has not looked at it yet
+        return 0
+    return int(text) if text.isdigit() else 0
+
+
+class JournalRoom:
+    """The bounds of one journal. One object a process; safe beside any number of others."""
+
+    def __init__(self, folder: Path, limits: JournalSettings) -> None:
+        """Touches no disk."""
+        self._folder = folder
+        self._depth_max = limits.depth_max_bytes
+        self._reserve_bytes = limits.reserve_bytes
+        self._looked_s = -LOOK_EVERY_S
+        self._trouble = ""
+
+    def check(self) -> None:
+        """Raises JournalUnwritable, with the bound that is reached. What it says may be a second old."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = now_s
+            self._trouble = self._look()
+        if self._trouble:
+            raise JournalUnwritable(errno.ENOSPC, f"journal {self._folder}: {self._trouble}")
+
+    def _look(self) -> str:
+        if self._reserve_bytes and not (self._folder / RESERVE).exists():
+            return "its reserve was given up, the disk is or was full"
+        depth = depth_of(self._folder)
+        return f"{depth} bytes wait for the ledger, at most {self._depth_max}" if depth > self._depth_max else ""
+
+    def keep_reserve(self) -> bool:
+        """Take the reserve again when the disk has room for twice as much. True when it is there."""
+        path = self._folder / RESERVE
+        if not self._reserve_bytes or path.exists():
+            return True
+        draft = path.with_suffix(".new")
+        try:
+            self._take(draft)
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            return False
+        return True
+
+    def _take(self, draft: Path) -> None:
+        disk = os.statvfs(self._folder)
+        if disk.f_bavail * disk.f_frsize < 2 * self._reserve_bytes:
+            raise OSError(errno.ENOSPC, "no room for a reserve")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, self._reserve_bytes)
+        finally:
+            os.close(descriptor)
