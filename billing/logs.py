@@ -15,13 +15,22 @@ if TYPE_CHECKING:
 
 Level = Literal["err", "warn", "notice", "info"]
 STANDARD_ERROR = 2
+TEXT_CHARACTERS_MAX = 400
+"""Of one field: a message may hold 64 kB of a name, and a flood of them fills a disk."""
+WHOLE = ("trace",)
 
 
 def line(part: str, node: str, level: Level, event: str, **fields: object) -> str:
     """The line of an event with its newline; absent values (None, '') are left out. `time` is UTC, ISO 8601."""
-    content = {key: value for key, value in fields.items() if value not in (None, "")}
+    content = {key: _short(key, value) for key, value in fields.items() if value not in (None, "")}
     head = {"time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z", "level": level, "part": part, "node": node}
     return json.dumps(head | {"event": event} | content, ensure_ascii=True, default=str) + "\n"
+
+
+def _short(key: str, value: object) -> object:
+    if isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX and key not in WHOLE:
+        return f"{value[:TEXT_CHARACTERS_MAX]}.. ({len(value)} characters)"
+    return value
 
 
 def write(text: str) -> None:

@@ -161,6 +161,14 @@ class LockoutSettings(Section):
     window_s: Annotated[int, Field(ge=1, le=3600)] = 300  # kamailio.cfg keeps failures for two hours
 
 
+class FloodSettings(Section):
+    """What strangers may do: sources that no trunk, no carrier and no right password has made known."""
+
+    requests_per_s: Annotated[int, Field(ge=1, le=10_000)] = 30  # of one address, or one IPv6 /64
+    log_lines_per_s: Annotated[int, Field(ge=1, le=10_000)] = 50  # about all of them together
+    tcp_idle_s: Annotated[int, Field(ge=1, le=3600)] = 30  # then a connection is closed
+
+
 class BreakerSettings(Section):
     """After `failures` in a row the database is left alone for `open_ms`."""
 
@@ -203,6 +211,7 @@ class Settings(BaseSettings):
     sip: SipSettings
     calls: CallSettings = CallSettings()
     lockout: LockoutSettings = LockoutSettings()
+    flood: FloodSettings = FloodSettings()
     breaker: BreakerSettings = BreakerSettings()
     drain: DrainSettings = DrainSettings()
     journal: JournalSettings = JournalSettings()

@@ -16,7 +16,7 @@ from billing.errors import (
 )
 from billing.journal import JournalUnwritable
 from billing.money import format_amount
-from kemi import dialogs, identity, ksr, log, relay, tables
+from kemi import dialogs, flood, identity, ksr, log, relay, tables
 from kemi.node import here, new_call_key
 from kemi.refusals import answer_to, warning
 
@@ -87,7 +87,7 @@ def announce() -> None:
 
 def refuse_before_identity(token: str) -> None:
     """Refuse a request of which nobody knows who sent it: no CDR, a line in the log."""
-    log.refused(token, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+    flood.report_refusal(token, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
     _answer(token)
 
 
@@ -99,7 +99,7 @@ def _identify() -> Identified | None:
         ksr.challenge(identity.realm())
         return None
     except Refused as refused:
-        log.refused(refused.token, detail=refused.detail, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+        flood.report_refusal(refused.token, detail=refused.detail, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
         _answer(refused.token)
         return None
     except LedgerError as error:

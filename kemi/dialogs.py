@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from billing import facts
 from billing.clock import Moment
-from kemi import ksr, log
+from kemi import flood, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
 from kemi.tables import LIVE
@@ -75,6 +75,7 @@ def open_dialog(call: CallVars) -> None:
     ksr.set_dialog_var("g", str(call.grant_s))
     ksr.set_dialog_var("h", call.caller_hop)
     ksr.set_dialog_var("s", ksr.source_ip())
+    flood.keep_connection()
     if call.emergency:
         ksr.set_dialog_var("m", "1")
 
@@ -104,13 +105,15 @@ def route_in_dialog() -> None:
     else:
         refusal = _refusal_in_dialog(method)
     if refusal is not None:
-        log.event("refused_in_dialog", code=refusal[0], method=method, source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+        where = ksr.source()
+        flood.report("refused_in_dialog", code=refusal[0], method=method, source=where, sip_call_id=ksr.pv("$ci"))
         ksr.reply(*refusal)
         return
     if ksr.pv("$dlg(state)") in EARLY_STATES:
         _send(Target(ksr.dialog_var("f"), "", ""))
         return
     target = _other_side()
+    flood.keep_connection()  # he may have had to connect again
     ksr.manage_dialog()
     _send(target)
 

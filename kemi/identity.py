@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from billing.errors import BreakerOpen, Refused
 from billing.numbers import DialPlan
-from kemi import ksr, log
+from kemi import flood, ksr, log
 from kemi.headers import CARD_HEADER, PIN_HEADER
 from kemi.lockout import Guess
 from kemi.node import here
@@ -93,6 +93,7 @@ def _by_digest() -> Identified:
     right = result == ksr.DIGEST_OK and ksr.pv("$adu") == ksr.pv("$ru")
     _judge(caller, f"user:{caller.user_id if caller else 0}", ksr.source_ip(), f"user {username[:64]}", right=right)
     assert caller is not None
+    flood.remember_source()
     return Identified(caller, username)
 
 

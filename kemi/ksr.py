@@ -179,17 +179,31 @@ def on_reply(route: str) -> None:
     _must(KSR.tm.t_on_reply(route), f"t_on_reply {route}")
 
 
-def continue_in_async_worker(route: str) -> bool:
-    """Suspend the transaction and run `route` in an async worker. False when their queue is full.
+def continue_in_async_worker(route: str, group: str) -> bool:
+    """Suspend the transaction and run `route` in an async worker of the group. False when their queue is full.
 
     After True the message belongs to that worker: touch nothing.
     """
-    return cast("int", getattr(KSR, "async").task_route(route)) >= 0  # 0 is its success: "end the script"
+    return cast("int", getattr(KSR, "async").task_group_route(route, group)) >= 0  # 0 is success: "end the script"
 
 
 def send_request(method_name: str, uri: str, next_hop: str, socket: str, header_lines: str) -> bool:
     """A request of our own, retransmitted by a transaction; empty `next_hop` or `socket`: Kamailio chooses."""
     return _true(KSR.tm.t_uac_send(method_name, uri, next_hop or ".", socket or ".", header_lines, ""))
+
+
+# --- floods --------------------------------------------------------------------------------------------------------
+
+
+def is_too_fast(address: str) -> bool:
+    """Count a request of this address; whether it has sent more in the last second than pike is set to."""
+    return not _true(KSR.pike.pike_check_ip(address))
+
+
+def set_connection_lifetime(seconds: int) -> None:
+    """How long the TCP connection that the message came over may be idle from now on. Nothing over UDP."""
+    if pv("$proto") != "udp":
+        KSR.tcpops.tcp_set_connection_lifetime(seconds)
 
 
 # --- routing -------------------------------------------------------------------------------------------------------

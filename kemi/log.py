@@ -34,6 +34,16 @@ def event(name: str, level: Level = "info", **fields: object) -> None:
 def refused(token: str, **fields: object) -> None:
     """A request that billing refused; an INVITE is a call with this result."""
     _log.event("refused", "info", token=token, **fields)
+    _count_call(token)
+
+
+def count_refused(token: str) -> None:
+    """A refusal of which no line is written."""
+    _board.count_event("refused")
+    _count_call(token)
+
+
+def _count_call(token: str) -> None:
     if ksr.method() == "INVITE":
         _board.count_call(token)
 

@@ -6,7 +6,7 @@ import re
 import time
 
 from billing.directory import Carrier
-from kemi import dialogs, ksr, log
+from kemi import dialogs, flood, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
 from kemi.refusals import ANSWERS, warning
@@ -91,7 +91,7 @@ def _take_stray_2xx() -> None:
     """Dropped already. If it rang through a restart of the proxy, nobody pays for it, and the callee is told."""
     if ksr.table_text(WINNER, live_key()) or ksr.is_known_dialog():
         return
-    log.event("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), source=ksr.source())
+    flood.report("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), source=ksr.source())
     if here().directory.current().carrier_at(ksr.source_ip()):
         _hang_up_loser()  # nobody but a carrier may make us send requests to a Contact of his choice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kemi import calls, dialogs, emergency, ksr, log
+from kemi import calls, dialogs, emergency, flood, ksr
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.identity import realm, trunk_of_source
 from kemi.node import here
@@ -20,7 +20,7 @@ _ROUTE_URI = re.compile(r"<([^>]*)>")
 def route_request() -> None:
     """Every request starts here."""
     ksr.force_rport()  # first of all: a refusal goes back to where the request came from, too
-    if not _is_acceptable():
+    if flood.stops() or not _is_acceptable():
         return
     method = ksr.method()
     if method == "CANCEL":
@@ -66,7 +66,8 @@ def _refuse(code: int, reason: str, event: str = "malformed") -> bool:
     """Answer and log; the answer to a question of the checks above is always False."""
     if ksr.method() != "ACK":
         ksr.reply(code, reason)
-    log.event(event, code=code, reason=reason, method=ksr.method(), source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+    where = ksr.source()
+    flood.report(event, code=code, reason=reason, method=ksr.method(), source=where, sip_call_id=ksr.pv("$ci"))
     return False
 
 
@@ -97,7 +98,7 @@ def _new_call() -> None:
         return
     if not ksr.new_transaction():
         return  # a retransmission that another worker has in hand
-    if here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_authorize"):
+    if here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_authorize", flood.workers()):
         calls.refuse_before_identity("billing_unavailable")
 
 
@@ -111,7 +112,7 @@ def _options() -> None:
         _refuse(404, "Not Found", "refused")
     elif not ksr.new_transaction():
         return
-    elif here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_announce"):
+    elif here().breaker.is_open() or not ksr.continue_in_async_worker("ksr_announce", flood.workers()):
         calls.refuse_before_identity("billing_unavailable")
 
 

@@ -6,6 +6,8 @@ WINNER     the same -> To-tag of the 2xx that went through; a counter beside it 
 FAILURES   failed credentials. Keys hold their time window, for an entry's expiry starts again at every update
 TRUSTED    (user, source address) that the right password came from, (card, caller number) likewise for the PIN
 CALL_RATE  calls of an account in a second
+KNOWN      networks that the right password came from lately
+LOGGED     lines about strangers in a second; sources whose flood was told
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ WINNER = "winner"
 FAILURES = "failures"
 TRUSTED = "trusted"
 CALL_RATE = "call_rate"
+KNOWN = "known"
+LOGGED = "logged"
 
 NOBODY = "nobody"
 

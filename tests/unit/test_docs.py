@@ -26,7 +26,7 @@ TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\) ENGINE", re.DO
 COLUMN = re.compile(r"^  ([a-z]\w*) ", re.MULTILINE)
 MARKDOWN = re.compile(r"(?<![\w./*-])([\w./-]*\w\.md)\b")
 TEXTS = {"", ".agi", ".cfg", ".conf", ".example", ".md", ".py", ".service", ".sh", ".sql", ".toml", ".xml"}
-EVENT = re.compile(r"(?:\b(?:event|failure)\(\s*|event: str = )\"(\w+)\"")
+EVENT = re.compile(r"(?:\b(?:event|failure|report)\(\s*|event: str = )\"(\w+)\"")
 EVENT_FILES = sorted(file for package in ("billing", "kemi", "monitor") for file in (CHECKOUT / package).glob("*.py"))
 
 

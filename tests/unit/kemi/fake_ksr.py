@@ -40,6 +40,7 @@ class World:
             "digest": 1,
             "credentials": 1,
             "async": 0,
+            "pike": 1,
             "relay": [1],
             "sane": 1,
             "forwards": 1,
@@ -197,6 +198,10 @@ class World:
         self.message["$rU"] = uri.removeprefix("sip:").partition("@")[0]
         return 1 if uri else -1
 
+    def suspend(self, route, group):
+        self.note("group", group)
+        return self.note("async", route, result=self.truths["async"])
+
     def relay(self):
         results = self.truths["relay"]
         result = results.pop(0) if len(results) > 1 else results[0]
@@ -269,7 +274,9 @@ def install(module, world):
     module.sanity = SimpleNamespace(sanity_check=lambda messages, uris: truths["sane"])
     module.rr = SimpleNamespace(record_route=lambda: note("record_route", result=1))
     module.sl = SimpleNamespace(send_reply=lambda code, reason: note("reply", code, reason, result=1))
-    setattr(module, "async", SimpleNamespace(task_route=lambda name: note("async", name, result=truths["async"])))
+    setattr(module, "async", SimpleNamespace(task_group_route=world.suspend))
+    module.pike = SimpleNamespace(pike_check_ip=lambda address: note("pike", address, result=truths["pike"]))
+    module.tcpops = SimpleNamespace(tcp_set_connection_lifetime=lambda seconds: note("idle", seconds, result=1))
     module.is_myself = lambda uri: "example.net" in uri
     module.seturi = world.set_uri
     module.setdsturi = lambda uri: note("next_hop", uri, result=1)

@@ -28,7 +28,7 @@ def test_transaction_check_has_three_answers(world, answer, expected):
 def test_full_queue_of_the_async_workers_is_told(world, answer, expected):
     """Zero is task_route's success; below zero nobody will run the route."""
     world.truths["async"] = answer
-    assert ksr.continue_in_async_worker("ksr_authorize") is expected
+    assert ksr.continue_in_async_worker("ksr_authorize", "default") is expected
 
 
 def test_null_is_an_empty_text(world):
