@@ -18,7 +18,7 @@ OVERRIDES = {
         "carrier_silence_s": 2,
     },
     "lockout": {"failures": 3, "window_s": 300},
-    "flood": {"requests_per_s": 10_000, "log_lines_per_s": 10_000},  # every attack is to be looked at; floods/ has its own
+    "flood": {"requests_per_s": 10_000, "log_lines_per_s": 10_000},  # every attack is looked at; floods/ is apart
 }
 CALLER_HOST = "127.0.0.41"
 ATTACKER_HOST = "127.0.0.66"
