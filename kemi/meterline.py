@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing import settings
 from billing.errors import LedgerUnavailable, MeterlineError
-from kemi import calls, cutter, dialog_store, dialogs, keeper, ksr, log, node, relay, request
+from kemi import calls, core_log, cutter, dialog_store, dialogs, keeper, ksr, log, node, relay, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,7 @@ class Meterline:
 
     def child_init(self, rank: int) -> int:
         """Runs in every process after the fork; nothing is opened before it is needed."""
+        core_log.keep_quiet(rank)
         return OK
 
     @callback

@@ -107,7 +107,7 @@ def test_torture(world, gateway, callee, aftermath, trunk_account, name):
     is_call = over_udp == CHALLENGED
     with RawSip(world.stack.sip_address, world.realm, host=TRUNK) as end:
         assert_wanted(end, name, {100, 404} if is_call else over_udp)
-    assert [] == callee.requests()
+    assert "INVITE" not in callee.requests()
     aftermath.allow(cdrs=is_call)
 
 

@@ -30,7 +30,7 @@ def test_every_callback_of_kamailio_is_wrapped():
 def test_callback_answers_a_number(node):
     """None would kill the worker's next request."""
     assert 1 == callback(lambda: None)()
-    assert 1 == Meterline().child_init(1)
+    assert 1 == Meterline().child_init(0)
 
 
 @pytest.mark.parametrize("name", REQUEST_ROUTES)
