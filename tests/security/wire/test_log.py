@@ -1,4 +1,4 @@
-"""The log belongs to the proxy: no line of a caller's, nothing of him that breaks a line, and no way to end it by a line."""
+"""The log belongs to the proxy: no line of a caller's, nothing of his breaks a line, and no line ends it."""
 
 import json
 
