@@ -1,7 +1,11 @@
-"""The settings: one frozen, validated object, read once from a TOML file and METERLINE_* variables.
+"""The settings: one frozen, validated object, read once from a TOML file, files of secrets and METERLINE_* variables.
 
 The file is the one that METERLINE_SETTINGS names, else ./meterline.toml if there is one. A variable wins over
 the file: METERLINE_CALLS__GRANT_S=60 is `grant_s` of `[calls]`. `meterline.toml.example` shows every key.
+
+METERLINE_SECRETS names folders, with colons between them, in which a file holds one setting and is named like it:
+`card_pin_key`, `database.proxy_password`. It wins over the settings file. That is how containers and systemd's
+credentials hand secrets over: a process list and `docker inspect` show variables.
 """
 
 import ipaddress
@@ -17,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from billing.errors import SettingsError
 
 PATH_VARIABLE = "METERLINE_SETTINGS"
+SECRETS_VARIABLE = "METERLINE_SECRETS"
 DEFAULT_PATH = Path("meterline.toml")
 REAP_MARGIN_S = 30  # how long after its hold ran out `reap_calls` takes a call away, in db/routines
 LONGEST_CALL_S_MAX = 7 * 86_400
@@ -237,6 +242,8 @@ def load(path: Path | None = None) -> Settings:
     """
     source = path or _path_from_environment()
     content = _read(source) if source else {}
+    for folder in filter(None, os.environ.get(SECRETS_VARIABLE, "").split(":")):
+        _add_secrets(content, Path(folder))
     _refuse_unknown_variables()
     try:
         return Settings(**content)
@@ -259,6 +266,26 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"settings file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path}: {error}") from None
+
+
+def _add_secrets(content: dict[str, Any], folder: Path) -> None:
+    """Put the files of a folder of secrets into `content`. Hidden ones are how Kubernetes swaps a folder's content."""
+    for file in _files_of(folder):
+        section, _, key = file.name.rpartition(".")
+        place = content.setdefault(section, {}) if section else content
+        if not isinstance(place, dict):
+            raise SettingsError(f"secrets folder {folder}: {section} in the settings file is no section")
+        try:
+            place[key] = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"secret {file}: {getattr(error, 'strerror', None) or 'is no text'}") from None
+
+
+def _files_of(folder: Path) -> list[Path]:
+    try:
+        return [file for file in sorted(folder.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    except OSError as error:
+        raise SettingsError(f"{SECRETS_VARIABLE}: folder {folder}: {error.strerror}") from None
 
 
 def _refuse_unknown_variables() -> None:

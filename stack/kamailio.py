@@ -136,7 +136,11 @@ def python_environment(settings_path: Path) -> dict[str, str]:
     """A clean environment for a process of the node: Debian's programs, this checkout and its virtual
     environment. Of the caller's own only variables that are settings are passed on.
     """
-    ours = {name: value for name, value in os.environ.items() if name.startswith("METERLINE_") and "__" in name}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if name == settings_module.SECRETS_VARIABLE or (name.startswith("METERLINE_") and "__" in name)
+    }
     return ours | {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": f"{sysconfig.get_path('purelib')}:{CHECKOUT}",

@@ -169,6 +169,62 @@ def test_the_file_is_found(monkeypatch, tmp_path):
         settings.load()
 
 
+@pytest.fixture
+def secret(tmp_path, monkeypatch):
+    """Makes a file of secrets: folder, name and content. All folders are in METERLINE_SECRETS."""
+    folders = []
+
+    def _secret(folder: str, name: str, content: str | bytes) -> None:
+        place = tmp_path / folder
+        place.mkdir(exist_ok=True)
+        (place / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        folders.extend([str(place)] if str(place) not in folders else [])
+        monkeypatch.setenv("METERLINE_SECRETS", ":".join(folders))
+
+    return _secret
+
+
+def test_a_secret_may_have_a_file_of_its_own(load, secret, monkeypatch):
+    """Its name is the setting's; it wins over the settings file, and a variable wins over it."""
+    secret("node", "card_pin_key", "k" * 32 + "\n")
+    secret("node", "database.proxy_password", "from its file\n")
+    secret("office", "database.cashier_password", "another folder")
+    secret("office", "database.admin_password", "from its file")
+    secret("office", "..data", "Kubernetes' own")
+    monkeypatch.setenv("METERLINE_DATABASE__ADMIN_PASSWORD", "from the variable")
+    found = load(with_line("database", 'name = "ledger"\nproxy_password = "from the settings"'))
+    assert ("k" * 32, "ledger") == (found.card_pin_key.get_secret_value(), found.database.name)
+    logins = [found.database.login(role).password for role in ("proxy", "cashier", "admin")]
+    assert ["from its file", "another folder", "from the variable"] == [one.get_secret_value() for one in logins]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("database.proxy_passwort", "hunter2", "database.proxy_passwort: there is no such setting"),
+        ("card_pin_key", "hunter2", "card_pin_key: "),
+        ("database.proxy_password", "\n", "database.proxy_password: "),
+        ("database.proxy_password", b"hunter2\xff", "database.proxy_password: is no text"),
+        ("card_pin_key.old", "hunter2", "card_pin_key in the settings file is no section"),
+    ],
+)
+def test_nonsense_in_a_secrets_file_is_refused_by_name(load, secret, name, content, complaint):
+    """And its content is not shown."""
+    secret("node", name, content)
+    with pytest.raises(SettingsError) as caught:
+        load(MINIMAL)
+    assert complaint in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_named(load, monkeypatch):
+    """Nobody starts without the secrets that he was told to use."""
+    monkeypatch.setenv("METERLINE_SECRETS", "/nowhere/at-all")
+    with pytest.raises(SettingsError, match=r"METERLINE_SECRETS: folder /nowhere/at-all: No such file"):
+        load(MINIMAL)
+
+
 def test_a_role_without_password_is_named(load):
     """A machine that lacks a role's password is told so when it takes that role."""
     found = load(with_line("database", 'cashier_password = "pw"')).database
