@@ -30,7 +30,7 @@ test: bootstrap ## all tests, on the real parts
 
 # What bandit looks at: all but tests, which do on purpose what it warns of. It also complains of each string in a line
 # with a `nosec` that it would not have found anything in.
-BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli db demo docs kemi scripts stack
+BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli db demo docker docs kemi scripts stack
 
 lint: bootstrap ## ruff, mypy, what may import what, bandit, and secrets that must not be here
 	@status=0; \

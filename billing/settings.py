@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from billing.errors import SettingsError
 
 PATH_VARIABLE = "METERLINE_SETTINGS"
-SECRETS_VARIABLE = "METERLINE_SECRETS"
+FOLDERS_VARIABLE = "METERLINE_SECRETS"
 DEFAULT_PATH = Path("meterline.toml")
 REAP_MARGIN_S = 30  # how long after its hold ran out `reap_calls` takes a call away, in db/routines
 LONGEST_CALL_S_MAX = 7 * 86_400
@@ -242,7 +242,7 @@ def load(path: Path | None = None) -> Settings:
     """
     source = path or _path_from_environment()
     content = _read(source) if source else {}
-    for folder in filter(None, os.environ.get(SECRETS_VARIABLE, "").split(":")):
+    for folder in filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(":")):
         _add_secrets(content, Path(folder))
     _refuse_unknown_variables()
     try:
@@ -285,7 +285,7 @@ def _files_of(folder: Path) -> list[Path]:
     try:
         return [file for file in sorted(folder.iterdir()) if file.is_file() and not file.name.startswith(".")]
     except OSError as error:
-        raise SettingsError(f"{SECRETS_VARIABLE}: folder {folder}: {error.strerror}") from None
+        raise SettingsError(f"{FOLDERS_VARIABLE}: folder {folder}: {error.strerror}") from None
 
 
 def _refuse_unknown_variables() -> None:

@@ -139,7 +139,7 @@ def python_environment(settings_path: Path) -> dict[str, str]:
     ours = {
         name: value
         for name, value in os.environ.items()
-        if name == settings_module.SECRETS_VARIABLE or (name.startswith("METERLINE_") and "__" in name)
+        if name == settings_module.FOLDERS_VARIABLE or (name.startswith("METERLINE_") and "__" in name)
     }
     return ours | {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",

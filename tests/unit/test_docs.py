@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).parents[2]
 OPERATOR = (CHECKOUT / "docs" / "operator.md").read_text(encoding="utf-8")
 DATABASE = (CHECKOUT / "docs" / "database.md").read_text(encoding="utf-8")
 MIGRATIONS = "\n".join(file.read_text("utf-8") for file in sorted((CHECKOUT / "db" / "migrations").glob("*.sql")))
-DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "docker" / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\) ENGINE", re.DOTALL)
@@ -151,7 +151,7 @@ def test_links_between_documents_lead_somewhere(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_paths_that_a_document_names_exist(document):
     """`docs/..`, `kemi/..` in running text."""
-    folders = "billing|cli|db|demo|docs|kemi|scripts|stack|tests"
+    folders = "billing|cli|db|demo|docker|docs|kemi|scripts|stack|tests"
     named = re.findall(rf"`((?:{folders})/[\w./-]+)`", document.read_text("utf-8"))
     assert [] == [one for one in named if not (CHECKOUT / one).exists()]
 

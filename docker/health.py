@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Whether this container's part does its work: exit code 0 and silence, or 1 and a line that says what is wrong.
+
+    health.py proxy     every socket answers an OPTIONS
+    health.py drain     the ledger heard from this node within the last seconds, by the ledger's own clock
+
+A proxy without its database is healthy: it refuses new calls, and those that are up need it.
+"""
+
+import sys
+
+from billing import settings as settings_module
+from billing.errors import MeterlineError
+from billing.ledger import Ledger
+from billing.settings import Settings
+from stack.kamailio import answers_options
+
+ANSWER_LIMIT_S = 2.0
+SILENT_MS_MAX = 10_000  # the drain beats once a second
+
+
+def proxy(settings: Settings) -> str:
+    """What is wrong with it; empty: nothing."""
+    for listen in settings.sip.listen:
+        transport, address = listen.split(":", 1)
+        if transport in {"udp", "tcp"} and not answers_options(address, transport, ANSWER_LIMIT_S):
+            return f"no answer to OPTIONS at {listen}"
+    return ""
+
+
+def drain(settings: Settings) -> str:
+    """What is wrong with it; empty: nothing."""
+    for node in Ledger.for_proxy(settings.database).nodes():
+        if node.name == settings.node.name:
+            return "" if node.silent_ms <= SILENT_MS_MAX else f"no heartbeat for {node.silent_ms} ms"
+    return f"the ledger never heard of node {settings.node.name}"
+
+
+def main() -> int:
+    try:
+        trouble = {"proxy": proxy, "drain": drain}[sys.argv[1]](settings_module.load())
+    except MeterlineError as error:
+        trouble = str(error)
+    if trouble:
+        print(trouble)
+    return 1 if trouble else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
