@@ -10,13 +10,15 @@ from __future__ import annotations
 import errno
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from billing.journal import RESERVE, JournalUnwritable, segments_of
+from billing.journal import LINE_BYTES_MAX, RESERVE, JournalUnwritable, decode, segments_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from billing.journal import Fact
     from billing.settings import JournalSettings
 
 LOOK_EVERY_S = 1.0
@@ -32,6 +34,22 @@ def depth_of(folder: Path) -> int:
         except FileNotFoundError:  # settled and removed meanwhile
             continue
     return depth
+
+
+def oldest_waiting(folder: Path) -> Fact | None:
+    """The first fact that the drain has not brought into the ledger yet. Raises OSError."""
+    for segment in segments_of(folder):
+        try:
+            with segment.open("rb") as file:
+                file.seek(_settled(segment))
+                content = file.read(2 * LINE_BYTES_MAX)
+        except FileNotFoundError:  # settled and removed meanwhile
+            continue
+        for line in content.split(b"\n"):
+            with suppress(ValueError):
+                if line:
+                    return decode(line)
+    return None
 
 
 def _settled(segment: Path) -> int:

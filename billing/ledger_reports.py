@@ -11,6 +11,7 @@ from billing.ledger_types import (
     CdrLeg,
     Difference,
     Entry,
+    LiveTotal,
     NodeRow,
     RateRow,
     Tariff,
@@ -112,6 +113,19 @@ class ReportsLedger(LedgerSession):
     def nodes(self) -> list[NodeRow]:
         """Proxies that ever had a heartbeat."""
         return [record(NodeRow, row) for row in self._select("SELECT * FROM v_node ORDER BY name")]
+
+    def live_totals(self, node: str) -> list[LiveTotal]:
+        """How many calls of a node are in progress, and what they hold."""
+        return [record(LiveTotal, row) for row in self._select("SELECT * FROM v_live_total WHERE node = %s", node)]
+
+    def live_keys(self, node: str) -> dict[str, str]:
+        """The calls of a node that are in progress: call key to state."""
+        rows = self._select("SELECT call_key, state FROM v_live_call WHERE node = %s", node)
+        return {str(row["call_key"]): str(row["state"]) for row in rows}
+
+    def provisional_cdrs(self) -> int:
+        """CDRs whose truth is not known yet."""
+        return int(self._select("SELECT COUNT(*) AS number FROM v_cdr WHERE provisional")[0]["number"])
 
     def config_version(self) -> int:
         """Another number whenever a trunk or a carrier is another."""

@@ -312,6 +312,16 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveTotal:
+    """Calls in progress of one node in one state ('open': ringing), and what they hold in one currency, on all legs."""
+
+    state: str
+    currency: str
+    calls: int
+    held: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """Something that the audit found wrong. `id` is an account's or a call's."""
 

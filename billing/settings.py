@@ -204,6 +204,13 @@ class DrainSettings(Section):
     interval_ms: Annotated[int, Field(ge=1, le=1_000)] = 20
 
 
+class MonitorSettings(Section):
+    """Who watches the node: metrics, health and readiness over HTTP."""
+
+    listen: HostAndPort = "127.0.0.1:9466"  # nothing secret is told there, and nothing that is anybody else's business
+    audit_interval_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600  # how often it has the ledger audited
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Make it with `load`; it cannot be changed afterwards."""
 
@@ -220,6 +227,7 @@ class Settings(BaseSettings):
     breaker: BreakerSettings = BreakerSettings()
     drain: DrainSettings = DrainSettings()
     journal: JournalSettings = JournalSettings()
+    monitor: MonitorSettings = MonitorSettings()
     card_pin_key: Annotated[SecretStr, Field(min_length=32)]  # keys the hashes of all card PINs
 
     @classmethod

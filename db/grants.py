@@ -53,8 +53,9 @@ _ALL_TABLES = (
     "rate live_call live_leg cdr cdr_leg entry money_key node"
 )
 
-_PROXY = _execute((*_IDENTIFY, *_CALLS)) | _tables(
-    "SELECT", "v_rate v_tariff v_live_call v_live_leg v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version"
+_PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
+    "SELECT",
+    "v_rate v_tariff v_live_call v_live_leg v_live_total v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version",
 )
 _CASHIER = _execute((*_MONEY, "identify_account", "identify_card", "audit")) | _tables("SELECT", _REPORTS)
 _ADMIN = (

@@ -85,6 +85,11 @@ def announce() -> None:
     ksr.transaction_reply(200, "OK")
 
 
+def answer_ping_not_ready() -> None:
+    """No line and no count: pings come every few seconds."""
+    _answer("billing_unavailable")
+
+
 def refuse_before_identity(token: str) -> None:
     """Refuse a request of which nobody knows who sent it: no CDR, a line in the log."""
     flood.report_refusal(token, source=ksr.source(), sip_call_id=ksr.pv("$ci"))

@@ -95,3 +95,4 @@ def tick() -> None:
         _cutter = Cutter(Path(here().settings.node.state_dir) / "journal")
     _cutter.tick()
     here().pulse.beat()
+    here().board.mark("cutter_ms")

@@ -40,6 +40,9 @@ NOT_SENT = "proxy died before it sent the answer on"
 ENDINGS = (facts.ENDED, facts.FAILED, facts.UNOPENED)
 """Facts that settle a call."""
 
+_short_of_money: set[str] = set()
+"""Calls that could not be given a whole step: renewed again and again as money comes, which is not late."""
+
 LOOKS = 10
 """A statement whose client has gone may commit some seconds later."""
 
@@ -49,6 +52,7 @@ def tick() -> None:
     global _ticks, _watched  # noqa: PLW0603 - the process's own
     _ticks += 1
     node = here()
+    node.board.mark("keeper_ms")
     try:
         if not _watched:
             node.lock_wait_s = 0
@@ -56,7 +60,9 @@ def tick() -> None:
             _watched = True
         for call_key in list(_unsure):
             _make_sure(call_key)
-        for call in node.ledger.live_calls(node.name, due_within_s=node.settings.calls.renew_lead_s):
+        due = node.ledger.live_calls(node.name, due_within_s=node.settings.calls.renew_lead_s)
+        _short_of_money.intersection_update(call.call_key for call in due)
+        for call in due:
             _renew(call)
         if _ticks % RECONCILE_EVERY == 0:
             _reconcile()
@@ -111,6 +117,9 @@ def _renew(call: LiveCall) -> None:
         outcome = renewal.renew(here().ledger, call, here().settings.calls)
         if outcome.grant_s > call.grant_s:
             _set_grant(outcome.grant_s)
+            _note_if_late(call)
+        if outcome.grant_s < min(call.grant_s + here().settings.calls.grant_s, call.limit_s):
+            _short_of_money.add(call.call_key)
     except LedgerBusy as error:
         log.event("renewal_failed", "warn", call_key=call.call_key, error=str(error))
     except LedgerUnavailable:
@@ -118,6 +127,14 @@ def _renew(call: LiveCall) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - one call's trouble
         log.event("renewal_failed", "err", call_key=call.call_key, error=repr(error))
+
+
+def _note_if_late(call: LiveCall) -> None:
+    """A renewal is late when half of its lead is gone, unless it was money that came late."""
+    lead_ms = here().settings.calls.renew_lead_s * 1000
+    due_for_ms = min(lead_ms - (call.deadline_in_ms or 0), call.answered_ago_ms or 0)
+    if due_for_ms > lead_ms / 2 and call.call_key not in _short_of_money:
+        log.event("renewal_late", "warn", call_key=call.call_key, deadline_in_ms=call.deadline_in_ms)
 
 
 def _set_grant(grant_s: int) -> None:

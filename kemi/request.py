@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from billing import readiness
 from kemi import calls, dialogs, emergency, flood, ksr
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.identity import realm, trunk_of_source
@@ -103,9 +104,15 @@ def _new_call() -> None:
 
 
 def _options() -> None:
-    """OPTIONS to the proxy itself is a ping; with a number, from an IVR's trunk, it asks for a quote."""
+    """OPTIONS to the proxy itself is a ping; with a number, from an IVR's trunk, it asks for a quote.
+
+    Who distributes calls sends the next ones elsewhere when a ping is answered 503.
+    """
     if not ksr.pv("$rU"):
-        ksr.reply(200, "OK")
+        if readiness.not_ready(here().board, here().settings):
+            calls.answer_ping_not_ready()
+        else:
+            ksr.reply(200, "OK")
         return
     trunk = trunk_of_source()
     if trunk is None or trunk.kind != "ivr":

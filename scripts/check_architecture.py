@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGES = ("billing", "cli", "db", "demo", "kemi", "portal", "stack")
+PACKAGES = ("billing", "cli", "db", "demo", "kemi", "monitor", "portal", "stack")
 ADAPTER = Path("kemi/ksr.py")
 FORBIDDEN_IN_BILLING = {
-    *("KSR", "cli", "db", "demo", "kemi", "portal", "stack", "tests"),
+    *("KSR", "cli", "db", "demo", "kemi", "monitor", "portal", "stack", "tests"),
     *("aiohttp", "django", "fastapi", "flask", "http", "httpx", "requests", "socketserver", "starlette"),
     *("rich", "typer"),
 }

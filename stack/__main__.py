@@ -52,8 +52,8 @@ def up(folder: Path, host: str, port: int | None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    stack = Stack(folder, host=host, sip_port=port or usual_port(host))
-    say("starting MariaDB, the drain and Kamailio")
+    stack = Stack(folder, host=host, sip_port=port or usual_port(host), watched=True)
+    say("starting MariaDB, the drain, Kamailio and the monitor")
     with stack:
         if not stop.is_set():
             welcome(stack)
@@ -82,8 +82,9 @@ def usual_port(host: str) -> int:
 def welcome(stack: Stack) -> None:
     say(f"SIP        udp and tcp {stack.sip_address}, realm {stack.settings.sip.realm}")
     say(f"MariaDB    mariadb --socket={stack.mariadb.socket} {stack.settings.database.name}")
+    say(f"watch      http://{stack.settings.monitor.listen}/metrics /healthz /readyz; bin/meterline doctor")
     say("commands   bin/meterline calls | cdrs | audit | topup ..")
-    say(f"logs       {shown(stack.kamailio.log)} {shown(stack.drain.log)}")
+    say(f"logs       {shown(stack.kamailio.log)} {shown(stack.drain.log)} {shown(stack.monitor.log)}")
     say("Ctrl-C here, or `make down` elsewhere, stops it; what it wrote stays for the next `make up`")
 
 

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import sqlite3
 import sysconfig
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Self
 
 from billing import settings as settings_module
 from billing.settings import Settings
+from monitor.sip import options_code
 from stack.processes import Child, StackError, program, socket_folder
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -180,33 +180,5 @@ def _answers(listen: str) -> bool:
 
 
 def answers_options(address: str, transport: str = "udp", limit_s: float = 0.3) -> bool:
-    """Whether anything at HOST:PORT answers an OPTIONS over `udp` or `tcp`, with whatever code (RFC 3261, 11)."""
-    host, port = address.rsplit(":", 1)
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(family, kind) as probe:
-        probe.settimeout(limit_s)
-        try:
-            probe.connect((host.strip("[]"), int(port)))
-            own_host, own_port = probe.getsockname()[:2]
-            own = f"[{own_host}]:{own_port}" if family is socket.AF_INET6 else f"{own_host}:{own_port}"
-            probe.sendall(_options(address, own, transport.upper()).encode())
-            return probe.recv(65_535).startswith(b"SIP/2.0 ")
-        except OSError:
-            return False
-
-
-def _options(address: str, own: str, transport: str) -> str:
-    mark = secrets.token_hex(8)
-    lines = (
-        f"OPTIONS sip:{address};transport={transport.lower()} SIP/2.0",
-        f"Via: SIP/2.0/{transport} {own};branch=z9hG4bK{mark};rport",
-        "Max-Forwards: 70",
-        f"From: <sip:stack@{own}>;tag={mark}",
-        f"To: <sip:{address}>",
-        f"Call-ID: {mark}@stack",
-        "CSeq: 1 OPTIONS",
-        f"Contact: <sip:stack@{own}>",
-        "Content-Length: 0",
-    )
-    return "\r\n".join(lines) + "\r\n\r\n"
+    """Whether anything at HOST:PORT answers an OPTIONS over `udp` or `tcp`, with whatever code."""
+    return options_code(address, transport, limit_s) is not None

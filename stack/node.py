@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import socket
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from stack.processes import Child, StackError, free_port, pid_in, write_pid_file
 
 SECRETS = ("card_pin_key", "proxy_password", "cashier_password", "admin_password")
 DRAIN_LIMIT_S = 15.0
+MONITOR_LIMIT_S = 15.0
 RESTART_PAUSE_S_MAX = 5.0
 RESTARTS_IN_A_ROW_MAX = 8
 SETTLED_AFTER_S = 30.0  # a part that ran so long starts its count of restarts anew
@@ -44,7 +46,7 @@ class Part(Protocol):
 
 
 class Stack:
-    """MariaDB, Kamailio and the drain in `folder`, with secrets of their own.
+    """MariaDB, Kamailio and the drain in `folder`, with secrets of their own; `watched`: the monitor, too.
 
     `up` makes what is missing and starts everything; `down` stops it. A folder can be taken up again: ledger,
     secrets, journal and dialogs stay. The parts (`mariadb`, `kamailio`, `drain`) may be stopped, killed and
@@ -59,6 +61,7 @@ class Stack:
         host: str = "127.0.0.1",
         sip_port: int | None = None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        watched: bool = False,
     ) -> None:
         self.folder = folder.absolute()
         self.host = host
@@ -73,12 +76,22 @@ class Stack:
             env=python_environment(self.settings_path),
             cwd=CHECKOUT,
         )
+        self.monitor = Child(
+            "monitor",
+            [sys.executable, "-m", "monitor"],
+            folder=self.folder,
+            env=python_environment(self.settings_path),
+            cwd=CHECKOUT,
+        )
+        self._watched = watched
+        self._monitor_port = 0
         self._overrides = overrides or {}
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """In the order in which they start; they stop in the opposite one."""
-        return (self.mariadb, self.drain, self.kamailio)
+        always = (self.mariadb, self.drain, self.kamailio)
+        return (*always, self.monitor) if self._watched else always
 
     @property
     def sip_address(self) -> str:
@@ -100,6 +113,7 @@ class Stack:
         try:
             self.mariadb.start()
             self.sip_port = self.sip_port or free_port(self.host)
+            self._monitor_port = self._monitor_port or free_port()
             self._write_settings()
             self.migrate()
             state_dir = self.settings.node.state_dir
@@ -107,6 +121,9 @@ class Stack:
             self.drain.start()
             self.drain.wait_ready((state_dir / "directory.json").exists, DRAIN_LIMIT_S)
             self.kamailio.start()
+            if self._watched:
+                self.monitor.start()
+                self.monitor.wait_ready(partial(_listens, self.settings.monitor.listen), MONITOR_LIMIT_S)
         except BaseException:
             self.down()
             raise
@@ -142,6 +159,7 @@ class Stack:
                 **{name: own[name] for name in SECRETS if name.endswith("_password")},
             },
             "node": {"name": "node1", "state_dir": str(self.folder / "state")},
+            "monitor": {"listen": f"127.0.0.1:{self._monitor_port}"},
             "sip": {
                 "realm": "meterline.test",
                 "listen": [f"udp:{self.sip_address}", f"tcp:{self.sip_address}"],
@@ -216,6 +234,13 @@ class Supervisor:
         finally:
             stop.set()
             watcher.join(60)
+
+
+def _listens(address: str) -> bool:
+    host, port = address.rsplit(":", 1)
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        return True
+    return False
 
 
 def toml(top: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> str:

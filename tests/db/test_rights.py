@@ -21,6 +21,7 @@ EXECUTE = {
     "proxy": {
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
         "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat",
+        "audit",
     },
     "cashier": {"top_up", "refund", "adjust", "transfer", "identify_account", "identify_card", "audit"},
     "admin": {

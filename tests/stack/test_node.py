@@ -184,7 +184,7 @@ def test_make_down_ends_what_a_killed_make_up_left_behind(tmp_path):
         read_until(up, "Ctrl-C")
         up.kill()
     pids = [pid_in(file) for file in tmp_path.rglob("*.pid") if file.stem != "stack"]
-    assert (3, True) == (len(pids), all(pids))
+    assert (4, True) == (len(pids), all(pids))
     down = [sys.executable, "-m", "stack", "down", "--folder", tmp_path]
     subprocess.run(down, cwd=CHECKOUT, capture_output=True, check=True)
-    assert [None] * 3 == [started_at(pid) for pid in pids]
+    assert [None] * 4 == [started_at(pid) for pid in pids]

@@ -172,11 +172,22 @@ def test_cancel_of_nothing_is_481(world, script):
 # --- OPTIONS ------------------------------------------------------------------------------------------------
 
 
-def test_ping_is_answered(world, script):
+def test_ping_is_answered(world, node, script):
     """OPTIONS to the proxy itself is a ping, and costs nothing."""
+    node.board.mark("drain_ms")
     world.request("OPTIONS", rU=None)
     script.request_route()
     assert ([200], []) == (world.replied, world.did("async"))
+
+
+def test_ping_of_a_node_that_takes_no_calls_is_503(world, node, script):
+    """Whoever distributes calls leaves it out; no line in the log, for pings come every few seconds."""
+    node.board.mark("drain_ms")
+    for _ in range(node.settings.breaker.failures):
+        node.breaker.failed()
+    world.request("OPTIONS", rU=None)
+    script.request_route()
+    assert ([503], [], True) == (world.replied, world.logged, "Retry-After: 5" in world.reply_headers)
 
 
 def test_quote_is_for_ivrs_alone(world, script):

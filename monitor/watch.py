@@ -1,0 +1,226 @@
+"""What the monitor sees: looks at the node and at the ledger, each again and again in a thread of its own, so that what
+hangs keeps no other from looking. A look is an object that never changes; the last one is there for whoever asks."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from billing.board import FILE_NAME, Board
+from billing.clock import Moment
+from billing.errors import MeterlineError
+from billing.journal_room import depth_of, oldest_waiting
+from billing.ledger import Ledger
+from monitor.dialogs import billed_call_keys
+from monitor.sip import options_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from billing.ledger_types import LiveTotal
+    from billing.logs import EventLog
+    from billing.settings import Settings
+
+NODE_EVERY_S = 1.0
+LEDGER_EVERY_S = 5.0
+AUDIT_LIMIT_S = 300.0
+FRESH_S = 10.0
+"""A look that is older tells nothing any more."""
+PROBE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class NodeLook:
+    """The node at `at_s` (monotonic). `sip_code`: how the proxy answered a ping, None if it did not."""
+
+    at_s: float
+    sip_code: int | None
+    free_bytes: int
+    disk_error: str
+    journal_bytes: int
+    journal_age_s: float
+    damaged_bytes: int
+    refused_bytes: int
+    dialogs: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class LedgerLook:
+    """The ledger at `at_s`; with an `error` it did not answer, and the rest says nothing. The calls that are on one
+    side alone were so at the look before, too."""
+
+    at_s: float
+    error: str = ""
+    live: tuple[LiveTotal, ...] = ()
+    provisional: int = 0
+    without_dialog: frozenset[str] = field(default_factory=frozenset)
+    without_live_call: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class AuditLook:
+    """The last audit that came to its end."""
+
+    at_s: float
+    differences: int
+    took_s: float
+
+
+class Watch:
+    """`node`, `ledger` and `audit` are the last looks; None before the first."""
+
+    def __init__(self, settings: Settings, log: EventLog) -> None:
+        """Opens nothing yet."""
+        self.settings = settings
+        self.board = Board(Path(settings.node.state_dir) / FILE_NAME)
+        self.node: NodeLook | None = None
+        self.ledger: LedgerLook | None = None
+        self.audit: AuditLook | None = None
+        self.stop = threading.Event()
+        self._log = log
+        self._mismatched: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+
+    def start(self) -> None:
+        """Begin to look, until `stop` is set."""
+        works: tuple[tuple[Callable[[], None], float], ...] = (
+            (self.look_at_node, NODE_EVERY_S),
+            (partial(self._look_at_ledger, Ledger.for_proxy(self.settings.database)), LEDGER_EVERY_S),
+            (
+                partial(self._audit, Ledger.for_role(self.settings.database, "proxy", AUDIT_LIMIT_S)),
+                self.settings.monitor.audit_interval_s,
+            ),
+        )
+        for work, every_s in works:
+            threading.Thread(target=self._again_and_again, args=(work, every_s), daemon=True).start()
+
+    def _again_and_again(self, work: Callable[[], None], every_s: float) -> None:
+        while True:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - one look fails, the next may not
+                self._log.failure("work_failed", error)
+            if self.stop.wait(every_s):
+                return
+
+    # --- the node ----------------------------------------------------------------------------------------------------
+
+    def look_at_node(self) -> None:
+        """Ping the proxy, try the disk, read the journal's position."""
+        state = Path(self.settings.node.state_dir)
+        depth, age_s = _journal(state / "journal")
+        free, disk_error = _disk(state)
+        self.node = NodeLook(
+            at_s=time.monotonic(),
+            sip_code=ping(self.settings),
+            free_bytes=free,
+            disk_error=disk_error,
+            journal_bytes=depth,
+            journal_age_s=age_s,
+            damaged_bytes=_size(state / "journal" / "damaged.log"),
+            refused_bytes=_size(state / "journal" / "refused.log"),
+            dialogs=_dialogs(state),
+        )
+
+    # --- the ledger --------------------------------------------------------------------------------------------------
+
+    def _look_at_ledger(self, ledger: Ledger) -> None:
+        name = self.settings.node.name
+        try:
+            dialogs = self.node.dialogs if self.node else None
+            live = ledger.live_keys(name)
+            without_dialog, without_live_call = self._mismatches(live, dialogs)
+            self.ledger = LedgerLook(
+                at_s=time.monotonic(),
+                live=tuple(ledger.live_totals(name)),
+                provisional=ledger.provisional_cdrs(),
+                without_dialog=without_dialog,
+                without_live_call=without_live_call,
+            )
+        except MeterlineError as error:
+            self.ledger = LedgerLook(time.monotonic(), error=str(error))
+
+    def _mismatches(
+        self, live: dict[str, str], dialogs: frozenset[str] | None
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Calls that one side alone knows: now, and at the look before. The two sides are not read at one instant."""
+        if dialogs is None:
+            return frozenset(), frozenset()
+        answered = {key for key, state in live.items() if state == "answered"}
+        now = (frozenset(answered - dialogs), frozenset(dialogs - live.keys()))
+        before, self._mismatched = self._mismatched, now
+        return now[0] & before[0], now[1] & before[1]
+
+    def _audit(self, ledger: Ledger) -> None:
+        began_s = time.monotonic()
+        try:
+            differences = len(ledger.audit())
+        except MeterlineError as error:
+            self._log.event("audit_failed", "warn", error=str(error))
+            return
+        self.audit = AuditLook(time.monotonic(), differences, time.monotonic() - began_s)
+        if differences:
+            self._log.event("audit_differs", "err", differences=differences)
+
+
+def ping(settings: Settings) -> int | None:
+    """How the proxy answers an OPTIONS on the first of its sockets that is not TLS."""
+    for listen in settings.sip.listen:
+        transport, address = listen.split(":", 1)
+        if transport != "tls":
+            return options_code(address, transport, limit_s=1.0)
+    return None
+
+
+def write_error(state: Path) -> str:
+    """Why a block cannot be written where the journal is; empty when it can."""
+    probe = state / "probe"
+    try:
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            if os.write(file, bytes(PROBE_BYTES)) != PROBE_BYTES:
+                return f"{probe}: no room for a block"
+        finally:
+            os.close(file)
+            probe.unlink()
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _journal(folder: Path) -> tuple[int, float]:
+    """Bytes that wait, and for how many seconds the first of them has."""
+    try:
+        depth, oldest = depth_of(folder), oldest_waiting(folder)
+        at = Moment.parse(str(oldest["at"])) if oldest else None
+    except (OSError, KeyError, ValueError):
+        return 0, 0.0
+    return depth, Moment.now().ms_since(at) / 1000 if at else 0.0
+
+
+def _disk(state: Path) -> tuple[int, str]:
+    """Room for the journal, and why nothing can be written there."""
+    try:
+        stat = os.statvfs(state)
+    except OSError as error:
+        return 0, str(error)
+    return stat.f_bavail * stat.f_frsize, write_error(state)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _dialogs(state: Path) -> frozenset[str] | None:
+    try:
+        return frozenset(billed_call_keys(state))
+    except sqlite3.Error:
+        return None
