@@ -36,8 +36,10 @@ class PricedLeg:
 
     @property
     def available(self) -> Decimal:
-        """Money the account could spend when the caller was identified; not locked, so good for a quote only."""
-        return self.leg.balance + self.leg.credit_limit - self.leg.held
+        """Money the account could spend when the caller was identified, within its day's limit; not locked, so good for
+        a quote only."""
+        room = self.leg.room_today
+        return self.leg.available if room is None else min(self.leg.available, room)
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,10 @@ def refusal_of(caller: Caller, found: Quote) -> Refused | None:
             return refused(f"account_{leg.status}", leg.leg, f"account {leg.account_name} is {leg.status}")
         if leg.expires_at is not None and leg.expires_at <= found.rated_at:
             return refused("account_expired", leg.leg, f"account {leg.account_name} expired {leg.expires_at}")
-        if priced.available < priced.price.smallest_charge:
+        if leg.available < priced.price.smallest_charge:
             return refused("insufficient_balance", leg.leg, f"account {leg.account_name}")
+        if priced.available < priced.price.smallest_charge:
+            return refused("spending_limit", leg.leg, f"account {leg.account_name}")
     return None
 
 

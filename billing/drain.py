@@ -26,6 +26,7 @@ from billing.journal import JournalReader, JournalWriter
 from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
 from billing.logs import EventLog
+from billing.money import format_amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +79,7 @@ class Drain:
         self.log = EventLog("drain", settings.node.name, self._board.count_event)
         self._started_s = time.monotonic()
         self._put_back = 0
+        self._alarms_told: set[tuple[object, ...]] = set()
         self._room = JournalRoom(state / "journal", settings.journal)
         self._disk_work = (
             _Every(0.5, self._reader.sync, self.log),
@@ -88,6 +90,8 @@ class Drain:
             _Every(1.0, self._beat, self.log),
             _Every(1.0, self._publish_directory, self.log),
             _Every(5.0, self._reap, self.log),
+            _Every(5.0, self._log_alarms, self.log),
+            _Every(60.0, self._forget_counts, self.log),
         )
         ledger.watch(self._board.count_database)
         self.stop = threading.Event()
@@ -188,6 +192,30 @@ class Drain:
             except ValueError:
                 self.log.event("trunk_address_skipped", "err", trunk=trunk.name, network=text)
         return tuple(good)
+
+    def _log_alarms(self) -> None:
+        """Each once when it is raised, and once more when it stops somebody; again after a restart."""
+        alarms = {
+            (one.account_id, one.kind, one.destination, one.since, one.stopped_at is not None): one
+            for one in self._ledger.alarms()
+        }
+        for key, one in alarms.items():
+            if key not in self._alarms_told:
+                self.log.event(
+                    "alarm",
+                    "err",
+                    limit=one.kind,
+                    account=one.account_name,
+                    destination=one.destination,
+                    since=f"{one.since:%Y-%m-%d %H:%M}",
+                    reached=format_amount(one.reached),
+                    of=format_amount(one.limit_value),
+                    stopped=one.stopped_at is not None,
+                )
+        self._alarms_told = set(alarms)
+
+    def _forget_counts(self) -> None:
+        self._ledger.forget_counts()
 
     def _reap(self) -> None:
         for call_key in self._ledger.reap_calls(None, REAP_MAX):

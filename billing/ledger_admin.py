@@ -10,7 +10,8 @@ from billing.ledger_types import AccountKind, AccountStatus, TrunkKind
 
 ACCOUNT_COLUMNS = frozenset({
     "name", "tariff_id", "country_code", "international_prefixes", "national_prefix", "max_calls", "low_balance",
-    "low_balance_max_calls", "max_calls_per_second", "longest_call_s", "expires_at",
+    "low_balance_max_calls", "max_calls_per_second", "longest_call_s", "expires_at", "daily_spend_limit",
+    "max_calls_per_hour", "max_calls_per_hour_per_destination",
 })  # fmt: skip
 """What set_account may change."""
 

@@ -109,6 +109,10 @@ class CallsLedger(LedgerSession):
         """Settle at their whole grants the calls of a node (None: of all) that nobody settled in time; their keys."""
         return [str(row["call_key"]) for row in self._call("reap_calls", node, limit)]
 
+    def forget_counts(self) -> None:
+        """Remove counts of hours that are over, and alarms of long ago."""
+        self._call("forget_counts")
+
     def heartbeat(self, node: str, up_ms: int | None = None) -> None:
         """The node is alive, and has been for `up_ms`."""
         self._call("heartbeat", node, up_ms)

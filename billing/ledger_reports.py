@@ -6,6 +6,7 @@ from billing.ledger_rows import record
 from billing.ledger_session import LedgerSession, Row
 from billing.ledger_types import (
     Account,
+    Alarm,
     CarrierRow,
     Cdr,
     CdrLeg,
@@ -126,6 +127,17 @@ class ReportsLedger(LedgerSession):
     def provisional_cdrs(self) -> int:
         """CDRs whose truth is not known yet."""
         return int(self._select("SELECT COUNT(*) AS number FROM v_cdr WHERE provisional")[0]["number"])
+
+    def alarms(self, *, open_only: bool = True, limit: int = 1000) -> list[Alarm]:
+        """Limits nearly reached or reached, the latest first; those that somebody acknowledged too unless
+        `open_only`."""
+        where = "acknowledged_at IS NULL" if open_only else "TRUE"
+        sql = f"SELECT * FROM v_alarm WHERE {where} ORDER BY last_at DESC, account_id, kind, destination LIMIT %s"  # nosec B608  # noqa: S608 - constant conditions
+        return [record(Alarm, row) for row in self._select(sql, limit)]
+
+    def acknowledge_alarms(self, account_id: int, actor: str) -> int:
+        """`actor` has seen the alarms of an account; how many were new to him."""
+        return int(self._call("acknowledge_alarms", account_id, actor)[0]["alarms"])
 
     def config_version(self) -> int:
         """Another number whenever a trunk or a carrier is another."""

@@ -42,11 +42,20 @@ class Leg:
     held: Decimal
     credit_limit: Decimal
     calls: int
+    daily_spend_limit: Decimal | None = None
+    spent_today: Decimal = Decimal(0)
 
     @property
     def available(self) -> Decimal:
         """What the account can spend."""
         return self.balance + self.credit_limit - self.held
+
+    @property
+    def room_today(self) -> Decimal | None:
+        """What the day's spending limit leaves; None: it has none."""
+        if self.daily_spend_limit is None:
+            return None
+        return max(Decimal(0), self.daily_spend_limit - self.spent_today - self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,12 +361,16 @@ class Account:
     low_balance_max_calls: int | None
     max_calls_per_second: int | None
     longest_call_s: int | None
+    daily_spend_limit: Decimal | None
+    max_calls_per_hour: int | None
+    max_calls_per_hour_per_destination: int | None
     expires_at: datetime | None
     created_at: datetime
     balance: Decimal
     held: Decimal
     credit_limit: Decimal
     calls: int
+    spent_today: Decimal
     available: Decimal
     card_number: str | None
 
@@ -472,6 +485,27 @@ class Tariff:
     zone: str
     version: int
     rates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A limit that was nearly reached (`stopped_at` None) or reached, in the day or hour that began `since`."""
+
+    account_id: int
+    account_name: str
+    currency: str
+    kind: Literal["spending_limit", "hourly_limit", "hourly_destination_limit"]
+    destination: str
+    since: datetime
+    limit_value: Decimal
+    reached: Decimal
+    first_at: datetime
+    last_at: datetime
+    times: int
+    refused: int
+    stopped_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str
 
 
 @dataclass(frozen=True, slots=True)

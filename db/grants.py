@@ -40,26 +40,31 @@ def _execute(names: Iterable[str]) -> frozenset[Right]:
 _IDENTIFY = (
     "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
 )  # fmt: skip
-_CALLS = ("open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat")
+_CALLS = (
+    "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat", "forget_counts",
+)  # fmt: skip
 _MONEY = ("top_up", "refund", "adjust", "transfer")
 _CONFIGURE = (
     "create_account", "set_account_status", "set_credit_limit", "put_tariff", "put_rate", "remove_rate",
 )  # fmt: skip
-_REPORTS = "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node"
+_REPORTS = "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node v_alarm"
 
 _CONFIGURATION_TABLES = "credential_digest credential_card trunk trunk_address credential_caller_number carrier"
 _ALL_TABLES = (
     "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
-    "rate live_call live_leg cdr cdr_leg entry money_key node"
+    "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "SELECT",
-    "v_rate v_tariff v_live_call v_live_leg v_live_total v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version",
+    "v_rate v_tariff v_live_call v_live_leg v_live_total v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version "
+    "v_alarm",
 )
-_CASHIER = _execute((*_MONEY, "identify_account", "identify_card", "audit")) | _tables("SELECT", _REPORTS)
+_CASHIER = _execute(
+    (*_MONEY, "identify_account", "identify_card", "audit", "acknowledge_alarms")
+) | _tables("SELECT", _REPORTS)
 _ADMIN = (
-    _execute((*_CONFIGURE, *_IDENTIFY, "audit"))
+    _execute((*_CONFIGURE, *_IDENTIFY, "audit", "acknowledge_alarms"))
     | _tables("SELECT", f"{_REPORTS} v_config_version")
     | _tables("SELECT INSERT UPDATE DELETE", _CONFIGURATION_TABLES)
     | _tables("SELECT INSERT DELETE", "user")
@@ -69,7 +74,8 @@ _ADMIN = (
         "UPDATE",
         "account",
         "name tariff_id country_code international_prefixes national_prefix max_calls low_balance "
-        "low_balance_max_calls max_calls_per_second longest_call_s expires_at",
+        "low_balance_max_calls max_calls_per_second longest_call_s expires_at daily_spend_limit max_calls_per_hour "
+        "max_calls_per_hour_per_destination",
     )
     | _tables("SELECT", "tariff rate")
 )
@@ -91,6 +97,6 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
         | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
         | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node")
         | _tables("INSERT", "entry money_key")
-        | _tables("INSERT UPDATE DELETE", "rate live_call live_leg")
+        | _tables("INSERT UPDATE DELETE", "rate live_call live_leg call_count alarm")
         | _execute(routines)
     )

@@ -1,4 +1,5 @@
--- The number (1..) of the highest step of open_call that every leg can pay. The purses are locked. Internal.
+-- The number (1..) of the highest step of open_call that every leg can pay, within its day's spending limit if it has
+-- one. The purses are locked. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE choose_step(IN p_content LONGTEXT, OUT p_step INT)
 SQL SECURITY DEFINER
 READS SQL DATA
@@ -11,9 +12,12 @@ BEGIN
           NESTED PATH '$.holds[*]' COLUMNS (step FOR ORDINALITY, hold DECIMAL(18,6) PATH '$')
         )) AS content
         STRAIGHT_JOIN purse ON purse.account_id = content.account_id
+        STRAIGHT_JOIN account ON account.id = content.account_id
        GROUP BY content.step
       HAVING COUNT(*) = JSON_LENGTH(p_content, '$.legs')
          AND MAX(content.hold - (purse.balance + purse.credit_limit - purse.held)) <= 0
+         AND COALESCE(MAX(content.hold - GREATEST(0, account.daily_spend_limit - purse.held
+                              - IF(purse.spend_day = UTC_DATE(), purse.spent, 0))), 0) <= 0
     ) AS payable
    ORDER BY payable.step
    LIMIT 1;

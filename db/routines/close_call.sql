@@ -18,6 +18,12 @@ MODIFIES SQL DATA
 BEGIN
   DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
 
+  -- Before there are entries of this call, which are counted below.
+  IF EXISTS (SELECT 1 FROM live_leg STRAIGHT_JOIN purse ON purse.account_id = live_leg.account_id
+              WHERE live_leg.call_key = p_key AND purse.spend_day <> DATE(v_now)) THEN
+    CALL start_spend_day(p_key, DATE(v_now));
+  END IF;
+
   INSERT INTO cdr (
     call_key, node, account_id, user_id, caller, callee, dialled, source, sip_call_id, carrier_id, rated_at,
     opened_at, answered_at, ended_at, grant_s, talked_ms, billed_s, result, detail, end_reason, sip_code,
@@ -58,6 +64,7 @@ BEGIN
 
   UPDATE cdr_leg STRAIGHT_JOIN purse FORCE INDEX (PRIMARY) ON purse.account_id = cdr_leg.account_id
      SET purse.balance = purse.balance - cdr_leg.charge,
+         purse.spent = purse.spent + cdr_leg.charge,
          purse.held = purse.held - cdr_leg.hold,
          purse.calls = purse.calls - 1
    WHERE cdr_leg.call_key = p_key;

@@ -1,6 +1,6 @@
 -- Lengthens a call's grant from p_old_grant_s to p_new_grant_s seconds. p_legs: [{"leg":0,"hold":"2.4"}, ..], the new
--- holds in absolute figures, so that a repeated call changes nothing. Status and expiry are checked again on each
--- level.
+-- holds in absolute figures, so that a repeated call changes nothing. Status, expiry and the
+-- day's spending limit are checked again on each level.
 --
 -- Answers a row a leg: outcome ('extended', 'stale' when the grant is not the old one, 'settled', 'unknown_call', or
 -- why not), failed_leg, and what is true now: grant_s, leg, account_id, hold, available.
@@ -17,6 +17,7 @@ BEGIN
   DECLARE v_accounts LONGTEXT;
   DECLARE v_outcome VARCHAR(32);
   DECLARE v_failed_leg TINYINT UNSIGNED;
+  DECLARE v_limited BOOLEAN;
   DECLARE v_grant_s INT UNSIGNED;
   DECLARE v_legs LONGTEXT;
 
@@ -47,10 +48,16 @@ BEGIN
     ELSEIF v_grant_s <> p_old_grant_s THEN
       SET v_outcome = 'stale';
     ELSE
-      CALL judge_extend(v_key, p_new_grant_s, p_legs, v_outcome, v_failed_leg);
+      CALL judge_extend(v_key, p_new_grant_s, p_legs, v_outcome, v_failed_leg, v_limited);
       IF v_outcome = 'extended' THEN
         CALL write_extend(v_key, p_new_grant_s, p_legs);
         SET v_grant_s = p_new_grant_s;
+        IF v_limited THEN
+          CALL warn_of_spending(v_key);
+        END IF;
+      ELSEIF v_outcome = 'spending_limit' THEN
+        CALL alarm_of_refusal(v_outcome, (SELECT account_id FROM live_leg WHERE call_key = v_key AND leg = v_failed_leg),
+                              '', 0);
       END IF;
     END IF;
 

@@ -1,11 +1,12 @@
 -- May the grant grow? 'extended', or the first reason against it, leg 0 first. The purses are locked. The number of
--- calls is not asked again: this one counts already. Internal.
+-- calls is not asked again: this one counts already. p_limited: some account has a day's spending limit. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE judge_extend(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_new_grant_s INT UNSIGNED,
   IN p_legs LONGTEXT,
   OUT p_outcome VARCHAR(32),
-  OUT p_failed_leg TINYINT UNSIGNED
+  OUT p_failed_leg TINYINT UNSIGNED,
+  OUT p_limited BOOLEAN
 )
 SQL SECURITY DEFINER
 READS SQL DATA
@@ -13,6 +14,7 @@ BEGIN
   DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
   DECLARE v_user BIGINT UNSIGNED;
   DECLARE v_limit_s INT UNSIGNED;
+  DECLARE v_first VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin;
 
   SELECT user_id, limit_s INTO v_user, v_limit_s FROM live_call WHERE call_key = p_key;
   IF p_new_grant_s > v_limit_s THEN
@@ -23,7 +25,7 @@ BEGIN
   END IF;
 
   WITH judged AS (
-    SELECT live_leg.leg,
+    SELECT live_leg.leg, account.daily_spend_limit IS NOT NULL AS limited,
            CASE
              WHEN given.hold IS NULL OR given.hold < live_leg.hold THEN 'invalid_content'
              WHEN account.status <> 'active' THEN CONCAT('account_', account.status)
@@ -31,6 +33,9 @@ BEGIN
              WHEN user.status <> 'active' THEN 'user_suspended'
              WHEN purse.balance + purse.credit_limit - purse.held + live_leg.hold < given.hold
                   THEN 'insufficient_balance'
+             WHEN given.hold > live_leg.hold
+                  AND IF(purse.spend_day = DATE(v_now), purse.spent, 0) + purse.held - live_leg.hold + given.hold
+                    > account.daily_spend_limit THEN 'spending_limit'
            END AS refusal
       FROM live_leg
       STRAIGHT_JOIN account ON account.id = live_leg.account_id
@@ -42,7 +47,9 @@ BEGIN
       )) AS given ON given.leg = live_leg.leg
      WHERE live_leg.call_key = p_key
   )
-  SELECT refusal, leg INTO p_outcome, p_failed_leg FROM judged WHERE refusal IS NOT NULL ORDER BY leg LIMIT 1;
+  SELECT MIN(CONCAT(leg, refusal)), MAX(limited) INTO v_first, p_limited FROM judged; -- a chain's leg is one digit
+  SET p_failed_leg = LEFT(v_first, 1);
+  SET p_outcome = SUBSTRING(v_first, 2);
 
   IF p_outcome = 'invalid_content' THEN
     CALL refuse(CONCAT('invalid_content: extend_call of ', p_key, ' lacks the hold of leg ', p_failed_leg,

@@ -20,6 +20,7 @@ BEGIN
   DECLARE v_failed_leg TINYINT UNSIGNED;
   DECLARE v_grant_s INT UNSIGNED;
   DECLARE v_step INT;
+  DECLARE v_limited BOOLEAN;
   DECLARE v_legs LONGTEXT;
 
   CALL refuse_in_transaction('open_call');
@@ -49,9 +50,17 @@ BEGIN
     ELSEIF v_stored_hash IS NOT NULL THEN
       SET v_outcome = 'opened';
     ELSE
-      CALL judge_open(v_key, p_content, v_outcome, v_failed_leg, v_step);
+      CALL judge_open(v_key, p_content, v_outcome, v_failed_leg, v_step, v_limited);
       IF v_outcome = 'opened' THEN
         CALL write_open(v_key, p_content, v_hash, v_step, v_grant_s);
+        IF v_limited THEN
+          CALL count_call(v_key);
+          CALL warn_of_calls(v_key);
+          CALL warn_of_spending(v_key);
+        END IF;
+      ELSEIF v_outcome IN ('spending_limit', 'hourly_limit', 'hourly_destination_limit') THEN
+        CALL alarm_of_refusal(v_outcome, JSON_VALUE(p_content, CONCAT('$.legs[', v_failed_leg, '].account')),
+                              JSON_VALUE(p_content, CONCAT('$.legs[', v_failed_leg, '].destination')), 1);
       END IF;
     END IF;
 

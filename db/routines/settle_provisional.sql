@@ -29,9 +29,14 @@ BEGIN
     STRAIGHT_JOIN purse ON purse.account_id = cdr_leg.account_id
    WHERE given.charge < cdr_leg.charge;
 
-  UPDATE entry STRAIGHT_JOIN purse FORCE INDEX (PRIMARY) ON purse.account_id = entry.account_id
-     SET purse.balance = entry.balance_after
-   WHERE entry.entry_key = p_key AND entry.kind = 'call_refund';
+  -- What comes back of another day's charge does not make room in this day's spending.
+  UPDATE entry AS refund
+         STRAIGHT_JOIN entry AS charged ON charged.entry_key = refund.entry_key
+                                       AND charged.account_id = refund.account_id AND charged.kind = 'call'
+         STRAIGHT_JOIN purse FORCE INDEX (PRIMARY) ON purse.account_id = refund.account_id
+     SET purse.balance = refund.balance_after,
+         purse.spent = purse.spent - IF(DATE(charged.created_at) = purse.spend_day, refund.amount, 0)
+   WHERE refund.entry_key = p_key AND refund.kind = 'call_refund';
 
   UPDATE JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
            leg TINYINT UNSIGNED PATH '$.leg',

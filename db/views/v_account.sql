@@ -3,8 +3,10 @@ CREATE OR REPLACE ALGORITHM = TEMPTABLE DEFINER = meterline_reader@localhost SQL
 SELECT account.id AS account_id, account.parent_id, parent.name AS parent_name, account.kind, account.name,
        account.status, account.currency, account.tariff_id, tariff.name AS tariff_name, account.country_code,
        account.international_prefixes, account.national_prefix, account.max_calls, account.low_balance,
-       account.low_balance_max_calls, account.max_calls_per_second, account.longest_call_s, account.expires_at,
-       account.created_at, purse.balance, purse.held, purse.credit_limit, purse.calls,
+       account.low_balance_max_calls, account.max_calls_per_second, account.longest_call_s,
+       account.daily_spend_limit, account.max_calls_per_hour, account.max_calls_per_hour_per_destination,
+       account.expires_at, account.created_at, purse.balance, purse.held, purse.credit_limit, purse.calls,
+       IF(purse.spend_day = UTC_DATE(), purse.spent, 0) AS spent_today,
        purse.balance + purse.credit_limit - purse.held AS available, card.number AS card_number
   FROM account
   JOIN purse ON purse.account_id = account.id

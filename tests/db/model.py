@@ -20,14 +20,26 @@ class ModelAccount:
     max_calls: int | None = None
     low_balance: Decimal | None = None
     low_balance_max_calls: int | None = None
+    daily_spend_limit: Decimal | None = None
+    max_calls_per_hour: int | None = None
     status: str = "active"
     balance: Decimal = ZERO
     held: Decimal = ZERO
     calls: int = 0
+    spent: Decimal = ZERO
+    """A history is shorter than a day and an hour: neither ends in it."""
+    calls_this_hour: int = 0
+    refused_by_limit: int = 0
 
     @property
     def available(self) -> Decimal:
         return self.balance + self.credit_limit - self.held
+
+    def room(self) -> Decimal:
+        """What the day's limit leaves."""
+        if self.daily_spend_limit is None:
+            return Decimal("Infinity")
+        return max(ZERO, self.daily_spend_limit - self.spent - self.held)
 
     def refusal(self) -> str | None:
         """Why no further call may start, money aside."""
@@ -38,6 +50,8 @@ class ModelAccount:
         low = self.low_balance is not None and self.available < self.low_balance
         if low and self.low_balance_max_calls is not None and self.calls >= self.low_balance_max_calls:
             return "too_many_calls"
+        if self.max_calls_per_hour is not None and self.calls_this_hour >= self.max_calls_per_hour:
+            return "hourly_limit"
         return None
 
 
@@ -99,14 +113,20 @@ class Model:
             refusal = account.refusal()
             if refusal is None and account.available < price * STEPS[-1]:
                 refusal = "insufficient_balance"
+            if refusal is None and account.room() < price * STEPS[-1]:
+                refusal = "spending_limit"
             if refusal is not None:
+                account.refused_by_limit += refusal in ("spending_limit", "hourly_limit")
                 return refusal, leg, 0
-        payable = (s for s in STEPS if all(a.available >= p * s for a, p in zip(chain, prices, strict=True)))
+        payable = (
+            s for s in STEPS if all(min(a.available, a.room()) >= p * s for a, p in zip(chain, prices, strict=True))
+        )
         call = ModelCall(chain, prices, next(payable), tuple(account.available for account in chain))
         self.live[key] = call
         for account, hold in zip(chain, call.holds(call.grant_s), strict=True):
             account.held += hold
             account.calls += 1
+            account.calls_this_hour += account.max_calls_per_hour is not None
         return "opened", None, call.grant_s
 
     def extend(self, key: str, old_s: int, new_s: int) -> tuple[str, int | None, int]:
@@ -124,6 +144,8 @@ class Model:
                 return f"account_{account.status}", leg, old_s
             if account.available < amount:
                 return "insufficient_balance", leg, old_s
+            if amount and account.room() < amount:
+                return "spending_limit", leg, old_s
         for account, amount in zip(call.chain, more, strict=True):
             account.held += amount
         call.grant_s = new_s
@@ -147,6 +169,7 @@ class Model:
         truth = tuple(price * billed_s for price in call.prices)
         for account, charged, charge in zip(call.chain, call.charges, truth, strict=True):
             account.balance += charged - charge
+            account.spent -= charged - charge
         call.charges, call.provisional = truth, False
         call.balances = tuple(account.balance for account in call.chain)
         return "refunded", call.charges, call.balances
@@ -174,6 +197,7 @@ class Model:
         for account, hold, charge in zip(call.chain, call.holds(call.grant_s), charges, strict=True):
             account.held -= hold
             account.balance -= charge
+            account.spent += charge
             account.calls -= 1
         call.charges = charges
         call.balances = tuple(account.balance for account in call.chain)

@@ -47,13 +47,15 @@ def test_a_balance_that_nobody_posted(bank: Bank) -> None:
 
 
 def test_an_entry_that_was_lost_or_changed(bank: Bank) -> None:
-    """It shows twice when it belonged to a call: in the balance, and at the call."""
+    """It shows thrice when it belonged to a call: in the balance, at the call, and in what was spent that day."""
     bank.sql("UPDATE entry SET amount = amount + 1 WHERE kind = 'top_up' AND account_id = 1")
     assert [("balance", "1", "20.5", "19.5")] == _found(bank)
     bank.sql("UPDATE entry SET amount = amount - 1 WHERE kind = 'top_up' AND account_id = 1")
     bank.sql("DELETE FROM entry WHERE entry_key = %s AND account_id = 2", _ended(bank))
 
-    assert [("balance", "2", "9.6", "9"), ("charge", _ended(bank), "0.6", "0")] == _found(bank)
+    assert [
+        ("balance", "2", "9.6", "9"), ("charge", _ended(bank), "0.6", "0"), ("spent", "2", "0.4", "1")
+    ] == _found(bank)  # fmt: skip
 
 
 def test_errors_of_two_calls_do_not_cancel(bank: Bank) -> None:
@@ -71,7 +73,7 @@ def test_an_entry_for_a_call_that_never_was(bank: Bank) -> None:
              " FROM entry WHERE kind = 'top_up' AND account_id = 1", key)  # fmt: skip
     bank.sql("UPDATE purse SET balance = balance - 1 WHERE account_id = 1")
 
-    assert [("charge", key, "0", "1")] == _found(bank)
+    assert [("charge", key, "0", "1"), ("spent", "1", "1.5", "0.5")] == _found(bank)
 
 
 @pytest.mark.parametrize("column", ["held", "calls"])

@@ -34,7 +34,8 @@ RETRIES = st.integers(1, 2)
 REACHED = {
     "money: moved", "money: insufficient_balance", "money: key_conflict",
     "open: opened", "open: insufficient_balance", "open: too_many_calls", "open: account_suspended", "open: call_ended",
-    "open: key_conflict",
+    "open: key_conflict", "open: spending_limit", "open: hourly_limit",
+    "extend: spending_limit",
     "extend: extended", "extend: insufficient_balance", "extend: stale", "extend: settled", "extend: account_suspended",
     "settle: settled", "settle: already", "settle: stale", "settle: refunded", "settle: unknown_call",
 }  # fmt: skip
@@ -52,10 +53,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.node = f"node{new_key()}"
         self.call_keys: list[str] = []
         self.money_keys: list[str] = []
-        reseller = self._account("reseller", None)
-        cards = [self._account("card", reseller, max_calls=2) for _ in range(2)]
+        reseller = self._account("reseller", None, daily_spend_limit=Decimal("0.80"))
+        cards = [self._account("card", reseller, max_calls=2, max_calls_per_hour=hourly) for hourly in (None, 2)]
         customer = self._account(
-            "customer", None, credit_limit=Decimal(1), low_balance=Decimal(2), low_balance_max_calls=1
+            "customer", None, credit_limit=Decimal(1), low_balance=Decimal(2), low_balance_max_calls=1,
+            daily_spend_limit=Decimal("1.50"),
         )
         self.accounts = [reseller, *cards, customer]
         self.chains = [(cards[0], reseller), (cards[1], reseller), (customer,)]
@@ -237,6 +239,13 @@ class LedgerMachine(RuleBasedStateMachine):
         for account in self.accounts:
             purse = self.bank.purse(account.account_id)
             assert (account.balance, account.held, account.calls) == (purse["balance"], purse["held"], purse["calls"])
+            assert account.spent == purse["spent"]
+
+    @invariant()
+    def every_refusal_of_a_limit_is_in_its_alarm(self) -> None:
+        sql = "SELECT COALESCE(SUM(refused), 0) AS refused FROM alarm WHERE account_id = %s"
+        for account in self.accounts:
+            assert account.refused_by_limit == self.bank.sql(sql, account.account_id)[0]["refused"]
 
     def teardown(self) -> None:
         """Leave no call behind: the reaper of another test would find it."""

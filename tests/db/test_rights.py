@@ -12,7 +12,10 @@ from db.grants import OWNER, READER
 from tests.db.bank import Bank, new_key, request, settlement
 
 ROLES = ("proxy", "cashier", "admin")
-MONEY_TABLES = ("purse", "entry", "money_key", "live_call", "live_leg", "cdr", "cdr_leg", "node", "loaded_object")
+MONEY_TABLES = (
+    "purse", "entry", "money_key", "live_call", "live_leg", "cdr", "cdr_leg", "node", "loaded_object", "call_count",
+    "alarm",
+)  # fmt: skip
 CONFIGURATION_TABLES = (
     "user", "credential_digest", "credential_card", "trunk", "trunk_address", "credential_caller_number", "carrier",
     "account", "tariff", "rate",
@@ -21,11 +24,14 @@ EXECUTE = {
     "proxy": {
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
         "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat",
-        "audit",
+        "audit", "forget_counts",
     },
-    "cashier": {"top_up", "refund", "adjust", "transfer", "identify_account", "identify_card", "audit"},
+    "cashier": {
+        "top_up", "refund", "adjust", "transfer", "identify_account", "identify_card", "audit", "acknowledge_alarms",
+    },
     "admin": {
         "create_account", "set_account_status", "set_credit_limit", "put_tariff", "put_rate", "remove_rate", "audit",
+        "acknowledge_alarms",
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
     },
 }  # fmt: skip

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -99,6 +99,12 @@ def world(settings, run):
     card = admin.create_account("card", "card1", shop, "EUR", retail)
     admin.put_card(card, "8000001", "0" * 64)
     return World(found, Ledger.for_role(found.database, "proxy", 10), retail, customer, card, shop)
+
+
+def chain_of(world: World) -> tuple[OpenLeg, ...]:
+    """The card's leg and its reseller's."""
+    (leg,) = open_request(world.card_id, world.retail_id).legs
+    return (leg, replace(leg, account_id=world.shop_id))
 
 
 def open_request(account_id: int, tariff_id: int, user_id: int | None = None) -> OpenRequest:
@@ -323,6 +329,23 @@ def test_audit_finds_nothing_and_then_what_is_wrong(run, world, settings):
         finally:
             connection.cursor().execute(forged.replace("+ 1", "- 1"))
     assert 0 == run("audit").code
+
+
+def test_alarms_are_listed_and_acknowledged(run, world):
+    """Nobody's, then the one of a card whose first call is refused; once acknowledged it shows with --all alone."""
+    assert [] == run("alarms", "--json").json
+    admin = Ledger.for_role(world.settings.database, "admin", 10)
+    admin.set_account(world.card_id, max_calls_per_hour=0)
+    wanted = replace(open_request(world.card_id, world.retail_id), legs=chain_of(world))
+    assert "hourly_limit" == world.proxy.open_call(str(ULID()), wanted).outcome
+    (alarm,) = run("alarms", "--json").json
+    assert ("card1", "hourly_limit", 1) == (alarm["account_name"], alarm["kind"], alarm["refused"])
+    assert "hourly_limit" in run("alarms").output
+    assert "card1: 1 alarms acknowledged\n" == run("alarms", "--acknowledge", "card1").output
+    assert ([], 1) == (run("alarms", "--json").json, len(run("alarms", "--all", "--json").json))
+    assert "nobody" in run("alarms", "--acknowledge", "nobody").complaint
+    admin.set_account(world.card_id, max_calls_per_hour=None)
+    admin.close()
 
 
 @pytest.mark.parametrize("words", [["audit"], ["calls"], ["cdrs"], ["db", "migrate"], ["topup", "acme", "1"]])

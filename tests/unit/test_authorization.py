@@ -110,6 +110,9 @@ def test_leg_that_sells_no_such_call_refuses_it(error, token):
         ([leg(expires_at=AT)], None, ("account_expired", 0)),
         ([leg(balance="0.009999")], None, ("insufficient_balance", 0)),
         ([leg(balance="0.01")], None, None),
+        ([leg(daily_spend_limit="2", spent_today="1.995")], None, ("spending_limit", 0)),
+        ([leg(daily_spend_limit="2", spent_today="1", held="0.99")], None, None),
+        ([leg(), leg(1, daily_spend_limit="0")], None, ("unavailable", 1)),
         ([leg(), leg(1, status="suspended")], None, ("unavailable", 1)),
         ([leg(), leg(1, expires_at=AT)], None, ("unavailable", 1)),
         ([leg(), leg(1, balance="0")], None, ("unavailable", 1)),
@@ -120,6 +123,12 @@ def test_announcement_knows_what_would_be_refused(legs, user_status, expected):
     who = caller(*legs, user_status=user_status)
     found = refusal_of(who, quote(who, Rates(rate(), rate()), "4930123", AT, DAY_S))
     assert expected == (None if found is None else (found.token, found.leg))
+
+
+def test_quote_ends_where_the_days_spending_does():
+    """2.00 a day, of which 0.40 are charged and 0.10 held: 1.50 at 0.01 a second, whatever the balance is."""
+    who = caller(leg(balance="100", daily_spend_limit="2", spent_today="0.4", held="0.1"))
+    assert 150 == quote(who, Rates(rate()), "4930123", AT, DAY_S).max_duration_s
 
 
 # --- the ladder ---------------------------------------------------------------------------------------------
@@ -288,6 +297,11 @@ def test_away_is_neither_yes_nor_no():
         ("account_expired", 0, "account_expired"),
         ("too_many_calls", 0, "too_many_calls"),
         ("insufficient_balance", 0, "insufficient_balance"),
+        ("spending_limit", 0, "spending_limit"),
+        ("hourly_limit", 0, "hourly_limit"),
+        ("hourly_destination_limit", 0, "hourly_destination_limit"),
+        ("spending_limit", 1, "unavailable"),
+        ("hourly_destination_limit", 1, "unavailable"),
         ("account_suspended", 1, "unavailable"),
         ("account_expired", 1, "unavailable"),
         ("too_many_calls", 1, "unavailable"),

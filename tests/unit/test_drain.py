@@ -2,6 +2,9 @@
 
 import json
 import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -10,7 +13,7 @@ from billing.directory import DirectoryFile
 from billing.drain import Drain, _Every
 from billing.errors import InvalidAmount, KeyConflict, LedgerBusy, LedgerRefused, LedgerUnavailable
 from billing.journal import JournalBusy, JournalReader, JournalTail, JournalWriter
-from billing.ledger_types import CarrierRow, TrunkRow
+from billing.ledger_types import Alarm, CarrierRow, TrunkRow
 from billing.logs import EventLog
 from billing.settings import Settings
 from tests.unit.builders import Ledger, settled, to_settle
@@ -47,6 +50,8 @@ def quiet(**answers):
             "trunks": (),
             "carriers": (),
             "reap_calls": (),
+            "alarms": (),
+            "forget_counts": None,
         }
         | answers
     )
@@ -268,7 +273,7 @@ def test_watches_and_openings_ask_the_ledger_for_nothing(node):
     assert ([], []) == (ledger.asked, waiting(drain))
 
 
-@pytest.mark.parametrize("routine", ["heartbeat", "trunks", "carriers", "reap_calls"])
+@pytest.mark.parametrize("routine", ["heartbeat", "trunks", "carriers", "reap_calls", "alarms", "forget_counts"])
 def test_periodic_work_that_is_refused_does_not_end_the_drain(node, routine):
     """A heartbeat or a reap that the ledger refuses is logged; facts go on being applied."""
     ledger = quiet(**{routine: LedgerRefused("reap_failed", "call x"), "call_to_settle": None})
@@ -325,6 +330,23 @@ def test_node_says_that_it_lives(node):
     drain = Drain(node, ledger)
     run_until(drain, ledger, "reap_calls")
     assert "node-1" == ledger.asked_for("heartbeat")[0][0]
+
+
+def test_an_alarm_is_told_when_it_is_raised_and_when_it_stops_somebody(node, logged):
+    """Twice, however often the drain looks, and however many more calls are refused."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    near = Alarm(7, "Acme", "EUR", "spending_limit", "", at, Decimal(50), Decimal("41.5"), at, at, 1, 0, None, None, "")
+    stopped = replace(near, reached=Decimal("50.000000"), refused=3, stopped_at=at)
+    drain = Drain(node, quiet(alarms=[(near,), (near,), (stopped,), (replace(stopped, refused=9),)]))
+    for _ in range(4):
+        drain._log_alarms()
+    assert [
+        ("spending_limit", "Acme", "2026-03-01 00:00", "41.5", "50", False),
+        ("spending_limit", "Acme", "2026-03-01 00:00", "50", "50", True),
+    ] == [
+        tuple(line[name] for name in ("limit", "account", "since", "reached", "of", "stopped"))
+        for line in logged("alarm")
+    ]
 
 
 def test_reaped_calls_are_reported(node, logged):

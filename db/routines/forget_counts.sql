@@ -1,0 +1,20 @@
+-- Removes what limits need no more: counts of hours that are over, and alarms three months after their day. Some at a
+-- time. No call writes such rows any more, so no lock of a purse is needed.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE forget_counts()
+SQL SECURITY DEFINER
+MODIFIES SQL DATA
+BEGIN
+  CALL refuse_in_transaction('forget_counts');
+  BEGIN
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
+    BEGIN
+      ROLLBACK;
+      RESIGNAL;
+    END;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    START TRANSACTION READ WRITE;
+    DELETE FROM call_count WHERE hour < UTC_TIMESTAMP() - INTERVAL 2 HOUR ORDER BY hour LIMIT 1000;
+    DELETE FROM alarm WHERE since < UTC_TIMESTAMP() - INTERVAL 90 DAY ORDER BY since LIMIT 1000;
+    COMMIT;
+  END;
+END
