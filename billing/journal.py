@@ -72,6 +72,19 @@ def segments_of(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{SEGMENT_PREFIX}*{SEGMENT_SUFFIX}"))
 
 
+def sync(folder: Path) -> None:
+    """Force every segment to the disk. Raises OSError."""
+    for segment in segments_of(folder):
+        try:
+            descriptor = os.open(segment, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # settled and removed meanwhile
+            continue
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
@@ -284,12 +297,7 @@ class JournalReader:
 
     def sync(self) -> None:
         """Force what is written to the disk."""
-        for segment in self._known():
-            descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fdatasync(descriptor)
-            finally:
-                os.close(descriptor)
+        sync(self._folder)
 
     def tidy(self, older_than_s: float = SETTLED_AGE_S) -> int:
         """Set a torn end aside and remove what is settled, in segments that nobody writes any more; how many went."""

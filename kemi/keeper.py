@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from billing import facts, renewal
 from billing.clock import Moment
 from billing.errors import LedgerBusy, LedgerUnavailable
-from billing.journal import JournalTail
+from billing.journal import JournalTail, sync
 from kemi import dialog_store, dialogs, ksr, log
 from kemi.node import here
 from kemi.tables import LIVE
@@ -43,6 +43,9 @@ ENDINGS = (facts.ENDED, facts.FAILED, facts.UNOPENED)
 _short_of_money: set[str] = set()
 """Calls that could not be given a whole step: renewed again and again as money comes, which is not late."""
 
+DRAIN_SILENT_MS = 2000
+"""A drain that says nothing for so long is taken to be dead; it looks into the journal many times a second."""
+
 LOOKS = 10
 """A statement whose client has gone may commit some seconds later."""
 
@@ -53,6 +56,7 @@ def tick() -> None:
     _ticks += 1
     node = here()
     node.board.mark("keeper_ms")
+    _stand_in_for_the_drain()
     try:
         if not _watched:
             node.lock_wait_s = 0
@@ -71,6 +75,17 @@ def tick() -> None:
         if not isinstance(error, LedgerBusy):
             node.breaker.failed()
         log.event("ledger_failed", "err", process="keeper", error=str(error))
+
+
+def _stand_in_for_the_drain() -> None:
+    """The journal is on the disk within a second, also while nobody drains it."""
+    silent_ms = here().board.ms_since("drain_ms")
+    if silent_ms is not None and silent_ms < DRAIN_SILENT_MS:
+        return
+    try:
+        sync(Path(here().settings.node.state_dir) / "journal")
+    except OSError as error:
+        log.event("journal_unwritable", "err", error=str(error))
 
 
 def _watch_what_was_up() -> None:

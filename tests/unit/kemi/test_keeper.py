@@ -1,9 +1,11 @@
 """The keeper: grants grow in time, and what the proxy no longer knows gives its hold back."""
 
+import os
+
 import pytest
 
-from billing import facts
-from billing.breaker import Breaker
+from billing import facts, journal
+from billing.breaker import Breaker, monotonic_ms
 from billing.clock import Moment
 from billing.errors import InvalidTariff, LedgerBusy, LedgerRefused, LedgerUnavailable
 from billing.ledger_types import Reaped
@@ -132,6 +134,43 @@ def test_one_bad_call_does_not_keep_the_others_from_their_renewal(up, node, scri
     use(node, live_calls=[[live_call(), live_call(call_key="another")]], extend_call=[error, extended(240)])
     script.keeper("keeper")
     assert [KEY, "another"] == [key for key, *_ in node.ledger.asked_for("extend_call")]
+
+
+# --- the journal's way to the disk --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """The files that were forced to the disk."""
+    found = []
+    monkeypatch.setattr(journal.os, "fdatasync", lambda file: found.append(os.readlink(f"/proc/self/fd/{file}")))
+    return found
+
+
+@pytest.mark.parametrize(("silent_ms", "count"), [(None, 1), (5000, 1), (100, 0)])
+def test_journal_reaches_the_disk_without_a_drain(world, node, script, synced, silent_ms, count):
+    """A drain that is dead, or never was, syncs nothing: the keeper does. One that is alive does it itself."""
+    use(node)
+    node.record(facts.ended(KEY, 1000, "caller", 1))
+    if silent_ms is not None:
+        node.board.note("drain_ms", monotonic_ms() - silent_ms)
+    script.keeper("keeper")
+    assert count == len(synced)
+    assert all(path.endswith(".journal") for path in synced)
+
+
+def test_disk_that_refuses_to_sync_keeps_nobody_from_his_renewal(up, node, script, monkeypatch):
+    """It is said, and the second goes on."""
+
+    def refuse(_):
+        raise OSError(5, "broken")
+
+    monkeypatch.setattr(journal.os, "fdatasync", refuse)
+    node.record(facts.ended("another", 1000, "caller", 1))
+    use(node, live_calls=[[live_call()]], extend_call=extended(240))
+    script.keeper("keeper")
+    assert "240" == up.dialog.variables["g"]
+    assert any("journal_unwritable" in str(line) for line in up.logged)
 
 
 # --- calls that were up ------------------------------------------------------------------------------------------
