@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import secrets
 import shutil
 import statistics
 import subprocess
@@ -37,6 +38,7 @@ ACCOUNTS = 50
 UP = 200
 MODULES = Path("/usr/lib/x86_64-linux-gnu/kamailio/modules")
 OVERRIDES = {"calls": {"grant_s": 300, "renew_lead_s": 30}}
+MARIADB_PASSWORD = secrets.token_hex(16)
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -78,7 +80,7 @@ def _make_text(stack: Stack) -> None:
 
 
 def _mariadb_url(stack: Stack) -> str:
-    return f"mysql://bench:bench@127.0.0.1:{stack.mariadb.port}/dialogs"
+    return f"mysql://bench:{MARIADB_PASSWORD}@127.0.0.1:{stack.mariadb.port}/dialogs"
 
 
 def _make_mariadb(stack: Stack) -> None:
@@ -87,7 +89,7 @@ def _make_mariadb(stack: Stack) -> None:
     with contextlib.closing(root) as server:
         cursor = server.cursor()
         cursor.execute("CREATE DATABASE dialogs")
-        cursor.execute("CREATE USER bench@'127.0.0.1' IDENTIFIED BY 'bench'")
+        cursor.execute("CREATE USER bench@'127.0.0.1' IDENTIFIED BY %s", (MARIADB_PASSWORD,))
         cursor.execute("GRANT ALL ON dialogs.* TO bench@'127.0.0.1'")
         cursor.execute("USE dialogs")
         for script in ("standard-create.sql", "dialog-create.sql"):
