@@ -32,8 +32,11 @@ def _must(result: object, action: str) -> None:
 
 
 def pv(name: str) -> str:
-    """A pseudo-variable as text, empty when it is null."""
-    return str(KSR.pv.gete(name))  # some come as numbers
+    """A pseudo-variable as text, empty when it is null or no UTF-8 (requests are refused then, replies are not)."""
+    try:
+        return str(KSR.pv.gete(name))  # some come as numbers
+    except UnicodeDecodeError:
+        return ""
 
 
 def set_pv(name: str, value: str) -> None:
@@ -77,6 +80,11 @@ def headers(name: str) -> list[str]:
     while len(found) < HEADERS_MAX and (body := KSR.hdr.get_idx(name, len(found))) is not None:
         found.append(str(body))
     return found
+
+
+def is_whole() -> bool:
+    """Whether every header up to the end of the head can be parsed; what stands behind a broken one is not found."""
+    return _true(KSR.hdr.is_present("Via"))  # is there, so "no" means that parsing went wrong
 
 
 def remove_headers(*names: str) -> None:

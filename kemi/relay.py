@@ -80,6 +80,9 @@ def guard_replies() -> None:
         ksr.drop()
         if answers_invite:
             _take_stray_2xx()
+    elif not ksr.is_whole():
+        ksr.drop()  # neither could its To be put right, nor anything else in it be believed
+        log.event("malformed", reason="Reply", source=ksr.source(), sip_call_id=ksr.pv("$ci"))
     elif answers_invite and not 0 < len(ksr.pv("$tt")) <= TAG_CHARACTERS_MAX:
         ksr.drop()  # without a tag no dialog can come of it (RFC 3261 12.1); one that long could not be found again
     elif answers_invite and (current := ksr.table_text(CURRENT, live_key())):

@@ -47,7 +47,7 @@ class Message:
     @property
     def method(self) -> str:
         """The method of a request, or that of the request which a response answers."""
-        return self.cseq.split()[-1] if self.code else self.start_line.partition(" ")[0]
+        return (self.cseq.split() or [""])[-1] if self.code else self.start_line.partition(" ")[0]
 
     @property
     def is_request(self) -> bool:

@@ -16,7 +16,7 @@ from tests.support.rawsip import SDP, Dialog, RawSip, new_branch, uri_in
 from tests.support.wire import Call, truth
 from tests.support.world import NUMBER, Phone, World
 
-ANSWER, RING, SILENT = "answer", "ring", "silent"
+ANSWER, RING, SILENT, REFUSE = "answer", "ring", "silent", "refuse"
 QUIET_S = 0.4
 """How long an end must hear nothing after a message that nobody answers."""
 
@@ -139,6 +139,8 @@ class Party(RawSip):
         elif request.method != "INVITE" or request.to_tag:
             body = SDP if request.method in ("INVITE", "UPDATE") else ""
             self.send(self.response(request, 200, "OK", tag=self.tag(request), body=body), request.source)
+        elif self.invites == REFUSE:
+            self.answer(request, 486, "Busy Here")
         elif self.invites != SILENT:
             self.send(self.response(request, 180, "Ringing", tag=self.tag(request)), request.source)
             if self.invites == ANSWER:
