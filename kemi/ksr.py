@@ -110,7 +110,7 @@ def max_forwards_left() -> bool:
 
 def is_sane() -> bool:
     """The sanity module's checks of headers and URIs; it answers a bad request itself."""
-    return _true(KSR.sanity.sanity_check(17895, 7))
+    return _true(KSR.sanity.sanity_check(17895, 15))
 
 
 def drop() -> None:

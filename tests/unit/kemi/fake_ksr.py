@@ -35,6 +35,7 @@ class World:
             "transaction": -1,
             "new_transaction": 1,
             "reply_transaction": 1,
+            "whole": 1,
             "cancelled": -1,
             "timed_out": -1,
             "digest": 1,
@@ -231,6 +232,7 @@ def install(module, world):
     )
     module.hdr = SimpleNamespace(
         get_idx=world.header,
+        is_present=lambda name: truths["whole"],
         gete_idx=lambda name, index: world.header(name, index) or "",
         remove=lambda name: note("remove", name, result=1),
         append=lambda line: note("append", line.removesuffix("\r\n"), result=1),

@@ -14,6 +14,12 @@ def test_predicate_is_a_bool(world, answer, expected):
     assert ksr.is_cancelled() is expected
 
 
+def test_what_is_no_text_is_empty(world):
+    """A reply may hold any octets; a variable of it that is no UTF-8 reads as if it were not there."""
+    world.message["$tt"] = b"tag\xff"
+    assert ksr.pv("$tt") == ""
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [(1, ksr.MATCHED), (0, ksr.ABSORBED), (-1, ksr.NEW), (True, ksr.MATCHED), (False, ksr.NEW)],

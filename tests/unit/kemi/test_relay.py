@@ -198,6 +198,13 @@ def test_second_answer_is_acknowledged_and_hung_up(started, script):
     assert ["CSeq: 1 ACK", "CSeq: 2 BYE"] == [line.split("\r\n")[3] for line in lines]
 
 
+def test_reply_that_cannot_be_parsed_is_dropped(started, script, events):
+    """Behind a broken header nothing is found, so its To could not be put right."""
+    started.truths["whole"] = -1
+    assert (False, []) == answer(started, script)
+    assert ["Reply"] == [one["reason"] for one in events("malformed")]
+
+
 def test_duplicate_in_the_same_instant_waits_for_the_next(started, script):
     """Another worker is just deciding: this copy is dropped without hanging anybody up, and will come again."""
     started.tables["winner"] = {"call-1|from-1#": 1}
