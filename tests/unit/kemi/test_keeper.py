@@ -1,6 +1,6 @@
 """The keeper: grants grow in time, and what the proxy no longer knows gives its hold back."""
 
-import os
+from pathlib import Path
 
 import pytest
 
@@ -143,7 +143,8 @@ def test_one_bad_call_does_not_keep_the_others_from_their_renewal(up, node, scri
 def synced(monkeypatch):
     """The files that were forced to the disk."""
     found = []
-    monkeypatch.setattr(journal.os, "fdatasync", lambda file: found.append(os.readlink(f"/proc/self/fd/{file}")))
+    links = Path("/proc/self/fd")
+    monkeypatch.setattr(journal.os, "fdatasync", lambda file: found.append(str((links / str(file)).readlink())))
     return found
 
 
