@@ -81,7 +81,9 @@ def _ask(question: Callable[[Ledger], Caller | None]) -> Caller | None:
 
 
 def _by_digest() -> Identified:
-    username = ksr.pv("$au")
+    username, algorithm = ksr.pv("$au"), ksr.pv("$aa")
+    if algorithm and algorithm.upper() != here().settings.sip.digest_algorithm:
+        raise Challenge  # not what was asked for, whatever it is; the module would take it for its own
     caller = _ask(lambda ledger: ledger.identify_digest(username, realm()))
     sha256 = here().settings.sip.digest_algorithm == "SHA-256"
     ha1 = _NO_HA1[: 64 if sha256 else 32]  # an unknown user costs the same work as a known one

@@ -59,6 +59,17 @@ def test_old_or_used_nonce_is_asked_again(world, node, result):
     assert "alice" == identity.identify().number
 
 
+@pytest.mark.parametrize("algorithm", ["MD5-sess", "SHA-256", "none"])
+def test_another_algorithm_is_asked_again(world, node, algorithm):
+    """Who answers by another algorithm than the challenge's is challenged, and no database asked."""
+    world.request(aa=algorithm)
+    with pytest.raises(identity.Challenge):
+        identity.identify()
+    assert [] == node.ledger.asked
+    world.request(aa="md5")
+    assert "alice" == identity.identify().number
+
+
 def test_unknown_user_is_checked_and_refused_like_a_known_one(world, node):
     """An unknown user costs the same check and hears the same as a known one with a wrong password."""
     use(node, identify_digest=None)
