@@ -164,7 +164,7 @@ class Stage:
         finally:
             scene.end()
         self.world.wait_until_drained(60)
-        wait_until(lambda: self._dialogs() == 0, 60, "ended dialogs are forgotten")  # some seconds after their calls
+        wait_until(self._forgotten, 60, "ended dialogs are forgotten")
         self.store.lost += len(self.world.log_lines("database is locked", "failed to insert", limit=100_000))
 
     def kill(self, number: int) -> None:
@@ -177,18 +177,23 @@ class Stage:
             callers.wait_until_sent("ACK", count=2 * UP, limit_s=30)  # one to the 407, one to the 200
             self.stack.kamailio.kill9()
             self.stack.kamailio.start()
-            wait_until(lambda: self._dialogs() >= 0, 10, "Kamailio counts its dialogs")
-            self.store.restored = f"{self._dialogs()} of {UP}"
+            wait_until(lambda: self._known() >= 0, 10, "Kamailio counts its dialogs")
+            self.store.restored = f"{self._known()} of {UP}"
         finally:
             scene.end()
 
-    def _dialogs(self) -> int:
-        answer = subprocess.run(
-            ["/usr/sbin/kamcmd", "-s", f"unix:{self.stack.kamailio.rpc_socket}", "dlg.stats_active"],
-            capture_output=True, text=True, check=False,
-        ).stdout  # fmt: skip
-        found = [line.split(":")[1] for line in answer.splitlines() if line.strip().startswith("all:")]
-        return int(found[0]) if found else -1
+    def _known(self) -> int:
+        """Dialogs that are up."""
+        found = [line for line in self._ask("dlg.stats_active").splitlines() if line.strip().startswith("ongoing:")]
+        return int(found[0].split(":")[1]) if found else -1
+
+    def _forgotten(self) -> bool:
+        """Whether no dialog is in memory: those of calls that ended some seconds ago still are, and in the store."""
+        return self._known() == 0 and "h_id:" not in self._ask("dlg.list")
+
+    def _ask(self, method: str) -> str:
+        command = ["/usr/sbin/kamcmd", "-s", f"unix:{self.stack.kamailio.rpc_socket}", method]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def _cpu_s(self) -> float:
         """User and system time of all processes of the proxy's group."""
