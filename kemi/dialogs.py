@@ -31,6 +31,9 @@ BACKSTOP_S = 1
 """The cutter ends calls on time. The dialog timer, which takes whole seconds and errs by up to one (seen: -0.68 to
 +0.73 s, differing from start to start), stands behind it and must not come first."""
 
+KEEPALIVE_LOST_S = 10
+"""The lifetime that the dialog module gives a dialog when a side answers no keepalives any more. We never set it."""
+
 _URI = re.compile(r"<([^>]*)>")
 
 
@@ -67,7 +70,7 @@ def open_dialog(call: CallVars) -> None:
     """Make the dialog of the INVITE in hand; it will last the grant from the answer on."""
     ksr.set_pv("$dlg_ctx(timeout_route)", "cut")  # any text: makes dialog:timeout fire before the dialog is gone
     ksr.manage_dialog()
-    ksr.set_dialog_lifetime(call.grant_s + BACKSTOP_S)
+    ksr.set_dialog_lifetime(lifetime_s(call.grant_s))
     ksr.set_dialog_property("ka-src")
     ksr.set_dialog_property("ka-dst")
     ksr.set_dialog_var("k", call.call_key)
@@ -364,7 +367,13 @@ def _talked_ms() -> int:
 
 def lifetime_s(rest_s: float) -> int:
     """The dialog timer's whole seconds for a remaining time: behind the cutter, never before it."""
-    return max(1, math.ceil(rest_s) + BACKSTOP_S)
+    lifetime = max(1, math.ceil(rest_s) + BACKSTOP_S)
+    return lifetime + (lifetime == KEEPALIVE_LOST_S)
+
+
+def keepalive_lost() -> bool:
+    """Whether a side of the current dialog is gone, and the module's timer about to end it."""
+    return ksr.pv("$dlg(lifetime)") == str(KEEPALIVE_LOST_S)
 
 
 # --- ending ----------------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def _adopt(call: LiveCall) -> bool:
 def _renew(call: LiveCall) -> None:
     """Renew one call. What is wrong with it is logged and keeps no other call from its renewal."""
     try:
-        if not _adopt(call):
+        if not _adopt(call) or dialogs.keepalive_lost():
             return
         outcome = renewal.renew(here().ledger, call, here().settings.calls)
         if outcome.grant_s > call.grant_s:
@@ -153,8 +153,9 @@ def _note_if_late(call: LiveCall) -> None:
 
 
 def _set_grant(grant_s: int) -> None:
-    """Lengthen the current dialog's call. One that has ended meanwhile keeps its end."""
-    if ksr.dialog_var("x"):
+    """Lengthen the current dialog's call. One that has ended meanwhile keeps its end, and one whose phone is gone: a
+    renewal during the module's last ten seconds would give it a new life, again and again."""
+    if ksr.dialog_var("x") or dialogs.keepalive_lost():
         return
     ksr.set_dialog_var("g", str(grant_s))
     ksr.set_dialog_lifetime(dialogs.lifetime_s(dialogs.remaining_s()))

@@ -180,6 +180,11 @@ def test_acks_after_the_deadline_keep_no_call_alive(up, script, send):
     assert [] == up.dialog.lifetimes
 
 
+def test_no_lifetime_of_ours_looks_like_a_lost_keepalive():
+    """The module's own ten seconds mean that a phone is gone: ours are nine, or eleven."""
+    assert [9, 11, 11, 12] == [dialogs.lifetime_s(rest_s) for rest_s in (8, 9, 10, 11)]
+
+
 @pytest.mark.parametrize("send", [from_caller, from_callee])
 def test_acks_while_talking_set_no_lifetime(up, script, send):
     """The answer to a re-INVITE is acknowledged too: it goes on, and the call's end stays where it was."""

@@ -100,6 +100,15 @@ def test_busy_account_keeps_no_other_from_its_renewal(up, node, script):
     assert node.breaker.is_open() is False
 
 
+def test_call_whose_phone_is_gone_is_not_renewed(up, node, script):
+    """The dialog module found a side silent and left the dialog ten seconds: a renewal would give it a new life
+    again and again."""
+    up.dialog.values["lifetime"] = "10"
+    use(node, live_calls=[[live_call(grant_s=240)]])
+    script.keeper("keeper")
+    assert ([], [], "120") == (node.ledger.asked_for("extend_call"), up.dialog.lifetimes, up.dialog.variables["g"])
+
+
 def test_call_that_ended_is_not_renewed(up, node, script):
     """Its dialog is known for some seconds more, and no money is held for it."""
     up.dialog.variables["x"] = "1"
