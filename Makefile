@@ -9,7 +9,7 @@ PY := $(CURDIR)/.venv/bin/python
 ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help bootstrap demo test lint up down lock clean
+.PHONY: help bootstrap demo test faults lint up down lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -31,6 +31,9 @@ test: bootstrap ## all tests, on the real parts
 # What bandit looks at: all but tests, which do on purpose what it warns of. It also complains of each string in a line
 # with a `nosec` that it would not have found anything in.
 BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli db demo docker docs kemi scripts stack
+
+faults: bootstrap ## 200 faults over 20,000 calls, half an hour; ARGS="--seed 7" replays (docs/reliability.md)
+	@$(PY) -m tests.faults $(ARGS)
 
 lint: bootstrap ## ruff, mypy, what may import what, bandit, and secrets that must not be here
 	@status=0; \

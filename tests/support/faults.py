@@ -108,7 +108,12 @@ def distinct(requests: list[Message]) -> list[Message]:
 
 def journal_bytes(world: World) -> int:
     """What waits in the journal: written and not yet settled, as the positions beside its segments say."""
-    return sum(_unsettled(path) for path in segments_of(world.settings.node.state_dir / "journal"))
+    return journal_waits(world.settings.node.state_dir)
+
+
+def journal_waits(state_dir: Path) -> int:
+    """The same of a node's folder."""
+    return sum(_unsettled(path) for path in segments_of(state_dir / "journal"))
 
 
 def _unsettled(segment: Path) -> int:

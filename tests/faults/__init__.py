@@ -1,0 +1,1 @@
+"""Calls under load while everything breaks: `make faults` (docs/reliability.md)."""
