@@ -59,6 +59,10 @@ class Directory:
         pairs = [(ipaddress.ip_network(text), trunk) for trunk in self.trunks for text in trunk.networks]
         return tuple(sorted(pairs, key=lambda pair: pair[0].prefixlen, reverse=True))
 
+    def carrier_with(self, carrier_id: str) -> Carrier | None:
+        """The carrier of an id as text; None for any other text."""
+        return next((carrier for carrier in self.carriers if str(carrier.carrier_id) == carrier_id), None)
+
     def carrier_at(self, address: str) -> Carrier | None:
         """The carrier whose host is this source address. One known by name is not found: names are not asked for."""
         return self._carriers_by_address.get(ipaddress.ip_address(address.strip("[]")))

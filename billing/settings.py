@@ -46,8 +46,8 @@ def _host_and_port(text: str) -> str:
 
 def _listen_socket(text: str) -> str:
     transport, _, address = text.partition(":")
-    if transport not in {"udp", "tcp"}:
-        raise ValueError(f"{text!r} is not udp:HOST:PORT or tcp:HOST:PORT")
+    if transport not in {"udp", "tcp", "tls"}:
+        raise ValueError(f"{text!r} is not udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT")
     _host_and_port(address)
     return text
 
@@ -122,6 +122,21 @@ class SipSettings(Section):
     digest_algorithm: Literal["MD5", "SHA-256"] = "MD5"  # one for the whole node (Kamailio's auth module)
     listen: Annotated[tuple[ListenSocket, ...], Field(min_length=1)]
     workers: Annotated[int, Field(ge=1, le=64)] = 4  # SIP processes per UDP socket, and for TCP in all
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether any socket is for TLS."""
+        return any(address.startswith("tls:") for address in self.listen)
+
+
+class TlsSettings(Section):
+    """SIP over TLS, version 1.2 or newer: for the tls sockets of `sip.listen`."""
+
+    certificate: AbsolutePath | None = None  # PEM: the node's own, then those between it and its authority
+    private_key: AbsolutePath | None = None  # PEM, not encrypted; nobody but the node may read it
+    ca: AbsolutePath = Path("/etc/ssl/certs/ca-certificates.crt")  # PEM: the authorities that are believed
+    verify_carriers: bool = True  # a carrier shows a certificate of theirs with his host's name, or gets no call
+    verify_callers: bool = False  # so does everybody who connects, whoever that is
 
 
 class CallSettings(Section):
@@ -221,6 +236,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     node: NodeSettings
     sip: SipSettings
+    tls: TlsSettings = TlsSettings()
     calls: CallSettings = CallSettings()
     lockout: LockoutSettings = LockoutSettings()
     flood: FloodSettings = FloodSettings()
@@ -229,6 +245,13 @@ class Settings(BaseSettings):
     journal: JournalSettings = JournalSettings()
     monitor: MonitorSettings = MonitorSettings()
     card_pin_key: Annotated[SecretStr, Field(min_length=32)]  # keys the hashes of all card PINs
+
+    @model_validator(mode="after")
+    def _tls_has_a_certificate(self) -> Self:
+        for name in ("certificate", "private_key"):
+            if self.sip.has_tls and getattr(self.tls, name) is None:
+                raise ValueError(f"tls.{name} is missing: sip.listen has a tls socket")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -314,4 +337,5 @@ def _describe(error: Any) -> str:
         return f"{name} is missing"
     if error["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
-    return f"{name}: {error['msg'].removeprefix('Value error, ')}"
+    text: str = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {text}" if name else text

@@ -68,6 +68,8 @@ class Peer:
 
 def open_dialog(call: CallVars) -> None:
     """Make the dialog of the INVITE in hand; it will last the grant from the answer on."""
+    if call.caller_hop and not _contact_is_source():
+        ksr.send_to_source()
     ksr.set_pv("$dlg_ctx(timeout_route)", "cut")  # any text: makes dialog:timeout fire before the dialog is gone
     ksr.manage_dialog()
     ksr.set_dialog_lifetime(lifetime_s(call.grant_s))
@@ -81,6 +83,13 @@ def open_dialog(call: CallVars) -> None:
     flood.keep_connection()
     if call.emergency:
         ksr.set_dialog_var("m", "1")
+
+
+def _contact_is_source() -> bool:
+    """Whether keepalives to the Contact reach the caller: not behind NAT, and not when a connection is his own."""
+    host, port = ksr.contact_host_and_port()
+    default = "5061" if ksr.transport() == "tls" else "5060"
+    return (host, port or default) == (ksr.source_ip(), ksr.pv("$sp"))
 
 
 def caller_hop() -> str:
@@ -181,7 +190,7 @@ def _other_side() -> Target:
     side = "to" if _from_caller() else "from"
     route = ksr.pv(f"$dlg({side}_rs)")
     next_hop = first_uri(route) if route else "" if side == "to" else ksr.dialog_var("h")
-    return Target(ksr.pv(f"$dlg({side}_contact)"), route, next_hop)
+    return Target(ksr.without_alias(ksr.pv(f"$dlg({side}_contact)")), route, next_hop)
 
 
 def _send(target: Target) -> None:
@@ -391,7 +400,7 @@ def hang_up_both_sides() -> None:
     for side, next_hop, remote, local, cseq in sides:
         route = ksr.pv(f"$dlg({side}_rs)")
         peer = Peer(
-            uri=ksr.pv(f"$dlg({side}_contact)"),
+            uri=ksr.without_alias(ksr.pv(f"$dlg({side}_contact)")),
             route=route,
             next_hop="" if route else next_hop,
             socket=ksr.pv(f"$dlg({side}_bindaddr)"),

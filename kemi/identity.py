@@ -92,7 +92,7 @@ def _by_digest() -> Identified:
     result = ksr.check_digest(realm(), ha1)
     if result not in (ksr.DIGEST_OK, ksr.DIGEST_WRONG):
         raise Challenge  # by its nonce alone: the password was not looked at, so this is no guess
-    right = result == ksr.DIGEST_OK and ksr.pv("$adu") == ksr.pv("$ru")
+    right = result == ksr.DIGEST_OK and ksr.pv("$adu") == ksr.pv("$ou")
     _judge(caller, f"user:{caller.user_id if caller else 0}", ksr.source_ip(), f"user {username[:64]}", right=right)
     assert caller is not None
     flood.remember_source()

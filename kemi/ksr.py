@@ -74,6 +74,22 @@ def source() -> str:
     return f"{pv('$proto')}:{pv('$si')}:{pv('$sp')}"
 
 
+def transport() -> str:
+    """udp, tcp or tls: how the message came."""
+    return pv("$proto").lower()
+
+
+def peer_certificate() -> str:
+    """The certificate (PEM) that the other end of a TLS message's connection has shown and that was verified, empty
+    without one."""
+    return pv("$tls_peer_raw_cert") if pv("$tls_peer_verified") == "1" else ""
+
+
+def contact_host_and_port() -> tuple[str, str]:
+    """Of the Contact's URI; an empty port is the transport's own."""
+    return pv("$(ct{nameaddr.uri}{uri.host})").strip("[]"), pv("$(ct{nameaddr.uri}{uri.port})")
+
+
 def headers(name: str) -> list[str]:
     """All bodies of a header, in order; folding undone by the parser is not needed by any caller."""
     found: list[str] = []
@@ -230,6 +246,17 @@ def set_request_uri(uri: str) -> None:
 def set_next_hop(uri: str) -> None:
     """Where the request is sent, whatever its URI says."""
     _must(KSR.setdsturi(uri), f"setdsturi {uri}")
+
+
+def send_to_source() -> None:
+    """Let what the dialog module sends go to where the message in hand came from, whatever its Contact says, by a
+    parameter of the Contact that Kamailio alone reads. Before the dialog is made."""
+    _must(KSR.nathelper.set_contact_alias(), "set_contact_alias")
+
+
+def without_alias(uri: str) -> str:
+    """A dialog's Contact as its owner wrote it."""
+    return uri.partition(";alias=")[0]
 
 
 def forget_next_hop() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing import settings
 from billing.errors import LedgerUnavailable, MeterlineError
-from kemi import calls, core_log, cutter, dialog_store, dialogs, keeper, ksr, log, node, relay, request
+from kemi import calls, core_log, cutter, dialog_store, dialogs, keeper, ksr, log, node, relay, request, suspects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +88,10 @@ class Meterline:
     @callback
     def ksr_keeper(self, message: object, name: str) -> None:
         keeper.tick()
+
+    @callback
+    def ksr_suspects(self, message: object, name: str) -> None:
+        suspects.tick()
 
     @callback
     def ksr_cutter(self, message: object, name: str) -> None:

@@ -6,7 +6,8 @@ import re
 import time
 
 from billing.directory import Carrier
-from kemi import dialogs, flood, ksr, log
+from kemi import dialogs, flood, ksr, log, suspects
+from kemi.certificates import names_host
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
 from kemi.refusals import ANSWERS, warning
@@ -41,6 +42,9 @@ def take_failed_branch() -> None:
         # A carrier's redirection or challenge is not the caller's to follow, and another carrier would ring again.
         _give_up(_passable(code), "carrier_failed")
     else:
+        carrier = here().directory.current().carrier_with(ksr.dialog_var("c"))
+        if code == 408 and carrier is not None:
+            suspects.note(carrier)
         log.event("carrier_failed", "warn", call_key=ksr.dialog_var("k"), carrier=ksr.dialog_var("c"), code=code)
         if not _time_is_left() or not _relay_to_next():
             _give_up(_passable(code), "carrier_failed")
@@ -83,11 +87,34 @@ def guard_replies() -> None:
     elif not ksr.is_whole():
         ksr.drop()  # neither could its To be put right, nor anything else in it be believed
         log.event("malformed", reason="Reply", source=ksr.source(), sip_call_id=ksr.pv("$ci"))
+    elif ksr.method() == "INVITE" and not _comes_from_whom_we_called():
+        ksr.drop()  # to us that carrier stays silent, and the next one is tried
     elif answers_invite and not 0 < len(ksr.pv("$tt")) <= TAG_CHARACTERS_MAX:
         ksr.drop()  # without a tag no dialog can come of it (RFC 3261 12.1); one that long could not be found again
     elif answers_invite and (current := ksr.table_text(CURRENT, live_key())):
         _choose_2xx(ksr.pv("$tt"), current)
     # else no 2xx, or the answer to a re-INVITE
+
+
+def _comes_from_whom_we_called() -> bool:
+    """Over TLS: whether the connection's certificate is for the carrier's host. Any other message passes."""
+    current = ksr.table_text(CURRENT, live_key())
+    if not current or current == NOBODY or not here().settings.tls.verify_carriers:
+        return True
+    carrier = here().directory.current().carrier_with(ksr.dialog_var("c"))
+    if carrier is None or carrier.transport != "tls":
+        return True
+    if ksr.transport() == "tls" and names_host(ksr.peer_certificate(), carrier.host):
+        return True
+    log.event(
+        "carrier_untrusted",
+        "err",
+        carrier=carrier.name,
+        host=carrier.host,
+        source=ksr.source(),
+        sip_call_id=ksr.pv("$ci"),
+    )
+    return False
 
 
 def _take_stray_2xx() -> None:

@@ -91,6 +91,8 @@ def _new_call() -> None:
         _refuse(400, "One Proxy-Authorization")  # the check and the digest-uri could be taken from different ones
         return
     ksr.remove_headers("Route", *NOT_FOR_CARRIERS)
+    if (uri := ksr.pv("$ru")).lower().startswith("sips:"):
+        ksr.set_request_uri(f"sip:{uri[5:]}")  # or Record-Route would ask a carrier on UDP to come back by TLS
     ksr.record_route()  # here and not in the async worker: edits made there are lost at failover
     if number := emergency.dialled_number():
         emergency.route(number)

@@ -6,6 +6,7 @@ WINNER     the same -> To-tag of the 2xx that went through; a counter beside it 
 FAILURES   failed credentials. Keys hold their time window, for an entry's expiry starts again at every update
 TRUSTED    (user, source address) that the right password came from, (card, caller number) likewise for the PIN
 CALL_RATE  calls of an account in a second
+SUSPECTS   carriers over TLS that did not answer at all
 KNOWN      networks that the right password came from lately
 LOGGED     lines about strangers in a second; sources whose flood was told
 """
@@ -20,6 +21,7 @@ WINNER = "winner"
 FAILURES = "failures"
 TRUSTED = "trusted"
 CALL_RATE = "call_rate"
+SUSPECTS = "suspects"
 KNOWN = "known"
 LOGGED = "logged"
 

@@ -11,11 +11,11 @@ cd "$(dirname "$0")/.."
 readonly python=/usr/bin/python3
 readonly venv=.venv
 readonly needed=(
-    kamailio kamailio-python3-modules kamailio-sqlite-modules
+    kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-tls-modules
     mariadb-server-core mariadb-client-core
     sip-tester python3-venv tzdata ca-certificates procps
 )
-readonly wanted=(kamailio-tls-modules kamailio-extra-modules) # taken where the release has them
+readonly wanted=(kamailio-extra-modules) # taken where the release has them
 
 say() { printf 'bootstrap: %s\n' "$*"; }
 die() {

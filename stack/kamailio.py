@@ -12,6 +12,7 @@ from typing import Self
 from billing import settings as settings_module
 from billing.settings import Settings
 from monitor.sip import options_code
+from stack import tls
 from stack.processes import Child, StackError, program, socket_folder
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -63,11 +64,12 @@ class PrivateKamailio:
         settings = settings_module.load(self.settings_path)
         self.folder.mkdir(parents=True, exist_ok=True)
         make_state(settings.node.state_dir)
+        tls.prepare(settings, self.folder)
         self._child = Child(
             self.name,
             command(settings, self.folder),
             folder=self.folder,
-            env=environment(settings, self.settings_path, self.rpc_socket),
+            env=environment(settings, self.settings_path, self.rpc_socket, self.folder),
             cwd=self.folder,
         )
         self._child.start()
@@ -111,7 +113,7 @@ def command(settings: Settings, run_dir: Path) -> list[str]:
     ]
 
 
-def environment(settings: Settings, settings_path: Path, rpc_socket: Path) -> dict[str, str]:
+def environment(settings: Settings, settings_path: Path, rpc_socket: Path, run_dir: Path) -> dict[str, str]:
     """The whole environment of Kamailio. Little is inherited: another python3 in PATH would break the engine.
 
     kamailio.cfg takes from here what differs from node to node.
@@ -129,6 +131,8 @@ def environment(settings: Settings, settings_path: Path, rpc_socket: Path) -> di
     }
     if settings.sip.digest_algorithm != "MD5":
         found["METERLINE_DIGEST"] = settings.sip.digest_algorithm
+    if settings.sip.has_tls:
+        found["METERLINE_TLS_CONFIG"] = str(tls.configuration_file(run_dir))
     return found
 
 
@@ -176,7 +180,7 @@ def make_state(state_dir: Path) -> None:
 
 def _answers(listen: str) -> bool:
     transport, address = listen.split(":", 1)
-    return transport == "tls" or answers_options(address, transport)
+    return tls.answers(address) if transport == "tls" else answers_options(address, transport)
 
 
 def answers_options(address: str, transport: str = "udp", limit_s: float = 0.3) -> bool:

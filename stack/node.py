@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,12 +62,13 @@ class Stack:
         sip_port: int | None = None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         watched: bool = False,
+        mariadb_options: Sequence[str] = (),
     ) -> None:
         self.folder = folder.absolute()
         self.host = host
         self.sip_port = sip_port or 0
         self.settings_path = self.folder / "meterline.toml"
-        self.mariadb = PrivateMariaDB(self.folder / "mariadb")
+        self.mariadb = PrivateMariaDB(self.folder / "mariadb", options=mariadb_options)
         self.kamailio = PrivateKamailio(self.folder, self.settings_path)
         self.drain = Child(
             "drain",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from billing import settings as settings_module
 from billing.errors import SettingsError
+from stack import tls
 from stack.kamailio import RPC_SOCKET, command, environment, make_state
 
 
@@ -22,12 +23,13 @@ def main() -> None:
     settings_path = Path(os.environ[settings_module.PATH_VARIABLE]).absolute()
     try:
         settings = settings_module.load(settings_path)
+        tls.prepare(settings, run_folder)
     except SettingsError as error:
         sys.exit(str(error))
     make_state(settings.node.state_dir)
     program, *arguments = command(settings, run_folder)
     os.chdir(run_folder)
-    os.execve(program, [program, *arguments], environment(settings, settings_path, run_folder / RPC_SOCKET))  # nosec B606  # noqa: S606 - no shell is wanted
+    os.execve(program, [program, *arguments], environment(settings, settings_path, run_folder / RPC_SOCKET, run_folder))  # nosec B606  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":

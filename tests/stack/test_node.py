@@ -48,7 +48,7 @@ def test_kamailio_gets_a_clean_environment(stack, monkeypatch):
     monkeypatch.setenv("PATH", "/opt/other/bin")
     monkeypatch.setenv("PYTHONHOME", "/opt/other")
     monkeypatch.setenv("METERLINE_CALLS__RING_LIMIT_S", "65")
-    found = environment(stack.settings, stack.settings_path, stack.kamailio.rpc_socket)
+    found = environment(stack.settings, stack.settings_path, stack.kamailio.rpc_socket, stack.folder)
     assert "/usr/sbin:/usr/bin:/sbin:/bin" == found["PATH"]
     assert "PYTHONHOME" not in found
     assert ("65", "65000") == (found["METERLINE_CALLS__RING_LIMIT_S"], found["METERLINE_RING_MS"])

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from stack.processes import free_port
 from tests.support.messages import Message, shown
@@ -38,14 +38,26 @@ class Dialog:
 class RawSip:
     """A SIP client on one UDP socket. Messages are texts with CRLF; every wait has a limit."""
 
+    transport = "UDP"
+
     def __init__(self, proxy: str, realm: str, *, host: str = "127.0.0.1", user: str = "raw", port: int = 0) -> None:
         proxy_host, proxy_port = proxy.rsplit(":", 1)
         self.proxy = (proxy_host, int(proxy_port))
         self.realm = realm
         self.host, self.port, self.user = host, port or free_port(host), user
         self.seen: list[Message] = []
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((self.host, self.port))
+        self._socket = self._open()
+
+    def _open(self) -> Any:
+        """What messages come from and go to: a UDP socket, or something that behaves like one."""
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.bind((self.host, self.port))
+        return opened
+
+    @property
+    def contact(self) -> str:
+        """The URI in our Contact."""
+        return f"sip:{self.user}@{self.host}:{self.port}"
 
     def __enter__(self) -> Self:
         return self
@@ -100,14 +112,14 @@ class RawSip:
             cseq = dialog.cseq
         lines = [
             f"{method} {uri or dialog.target} SIP/2.0",
-            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch={branch or new_branch()};rport",
+            f"Via: SIP/2.0/{self.transport} {self.host}:{self.port};branch={branch or new_branch()};rport",
             "Max-Forwards: 70",
             *(f"Route: {route}" for route in (dialog.routes if routes is None else routes)),
             f"From: {dialog.local}",
             f"To: {to or dialog.remote}",
             f"Call-ID: {dialog.call_id}",
             f"CSeq: {cseq} {method}",
-            f"Contact: <sip:{self.user}@{self.host}:{self.port}>",
+            f"Contact: <{self.contact}>",
             *headers,
             *(["Content-Type: application/sdp"] if body else []),
             f"Content-Length: {len(body)}",
@@ -136,7 +148,7 @@ class RawSip:
             f"To: {to}",
             f"Call-ID: {request.call_id}",
             f"CSeq: {request.cseq}",
-            f"Contact: <sip:{self.user}@{self.host}:{self.port}>",
+            f"Contact: <{self.contact}>",
             *headers,
             *(["Content-Type: application/sdp"] if body else []),
             f"Content-Length: {len(body)}",

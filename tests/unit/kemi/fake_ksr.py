@@ -75,6 +75,9 @@ class World:
             "$mb": f"{method} sip:030123@example.net SIP/2.0\r\n\r\n",
         }
         self.message |= {f"${name}": value for name, value in pvs.items()}
+        self.message.setdefault("$ou", self.message["$ru"])
+        host, _, port = str(self.message["$ct"]).partition("@")[2].strip(">").partition(";")[0].partition(":")
+        self.message |= {"$(ct{nameaddr.uri}{uri.host})": host, "$(ct{nameaddr.uri}{uri.port})": port}
         self.headers = list(headers)
         self.actions.clear()
 
@@ -272,6 +275,7 @@ def install(module, world):
         pv_auth_check=lambda realm, ha1, flags, checks: note("check", ha1, result=truths["digest"]),
     )
     module.siputils = SimpleNamespace(has_totag=lambda: 1 if world.message.get("$tt") else -1)
+    module.nathelper = SimpleNamespace(set_contact_alias=lambda: note("alias", result=1))
     module.maxfwd = SimpleNamespace(process_maxfwd=lambda most: truths["forwards"])
     module.sanity = SimpleNamespace(sanity_check=lambda messages, uris: truths["sane"])
     module.rr = SimpleNamespace(record_route=lambda: note("record_route", result=1))

@@ -60,6 +60,23 @@ def test_rated_digits_go_to_the_carrier_with_its_prefix(world, node, script, tmp
     assert [("sip:99994930123@192.0.2.1:5060;transport=udp",)] == world.did("relay")
 
 
+@pytest.mark.parametrize(
+    ("contact", "pvs", "aliased"),
+    [
+        ("<sip:alice@203.0.113.50>", {}, False),
+        ("<sip:alice@203.0.113.50:5060>", {}, False),
+        ("<sip:alice@203.0.113.50;transport=tls>", {"proto": "tls", "sp": 5061}, False),
+        ("<sip:alice@203.0.113.50:5061;transport=tls>", {"proto": "tls", "sp": 40000}, True),
+        ("<sip:alice@192.168.1.5:5060>", {}, True),
+    ],
+)
+def test_keepalives_go_to_where_the_caller_is(world, script, contact, pvs, aliased):
+    """Behind NAT, or over a connection of his own, his Contact is not where the dialog module finds him."""
+    world.request(ct=contact, **pvs)
+    script.authorize()
+    assert aliased == bool(world.did("alias"))
+
+
 def test_live_key_is_kept_while_the_call_is(world, script):
     """Call-ID and From-tag are taken until the call ends."""
     script.authorize()

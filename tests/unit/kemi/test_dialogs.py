@@ -46,6 +46,16 @@ def test_callees_request_goes_back_where_the_caller_is(up, script):
     assert ("sip:203.0.113.50:5060;transport=udp",) in up.did("next_hop")
 
 
+def test_an_alias_of_ours_is_shown_to_nobody(up, script):
+    """What the dialog module needs to find a caller behind NAT is no part of his URI."""
+    up.dialog.values["from_contact"] = "sip:alice@192.168.1.5;transport=tls;alias=203.0.113.50~5060~3"
+    from_callee(up, "BYE")
+    script.request_route()
+    assert [("sip:alice@192.168.1.5;transport=tls",)] == up.did("relay")
+    dialogs.cut()
+    assert [] == [send for send in up.did("send") if "alias" in str(send)]
+
+
 def test_stored_route_is_followed(up, script):
     """A gateway that record-routes itself is reached by its route set."""
     up.dialog.values["to_rs"] = "<sip:edge.net;lr>, <sip:core.net;lr>"

@@ -396,3 +396,45 @@ def test_loser_behind_proxies_is_reached_by_their_route(started, script):
     (_, uri, next_hop, _, lines, _), _ = started.did("send")
     assert ("sip:gw@192.0.2.1", "sip:b.net;lr") == (uri, next_hop)
     assert "Route: <sip:b.net;lr>, <sip:a.net;lr>" in lines
+
+
+# --- over TLS -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def over_tls(world, script, tmp_path):
+    """A call on its way to a carrier over TLS, its branch sent."""
+    publish(Directory((), (carrier(1, transport="tls"),)), tmp_path / "directory.json")
+    script.authorize()
+    script.branch()
+    world.actions.clear()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("code", "pvs", "passes"),
+    [
+        (200, {"proto": "tls", "tls_peer_verified": 1, "tls_peer_raw_cert": "right"}, True),
+        (200, {"proto": "tls", "tls_peer_verified": 1, "tls_peer_raw_cert": "wrong"}, False),
+        (180, {"proto": "tls", "tls_peer_verified": 1, "tls_peer_raw_cert": "wrong"}, False),
+        (200, {"proto": "tls", "tls_peer_verified": 0, "tls_peer_raw_cert": "right"}, False),
+        (200, {"proto": "tls"}, False),
+        (200, {"proto": "udp"}, False),
+    ],
+)
+def test_a_carrier_over_tls_shows_a_certificate_of_its_host(over_tls, script, events, monkeypatch, code, pvs, passes):
+    """Any other answer, even a ringing, is dropped; to the call that carrier is silent."""
+    monkeypatch.setattr("kemi.relay.names_host", lambda pem, host: (pem, host) == ("right", "192.0.2.1"))
+    over_tls.reply(code, **pvs)
+    script.reply_route()
+    assert (passes, passes) == (over_tls.did("drop") == [], events("carrier_untrusted") == [])
+
+
+def test_certificates_are_not_asked_for_when_the_setting_says_so(over_tls, node, script):
+    """`tls.verify_carriers` off."""
+    node.settings = node.settings.model_copy(
+        update={"tls": node.settings.tls.model_copy(update={"verify_carriers": False})}
+    )
+    over_tls.reply(200, proto="tls")
+    script.reply_route()
+    assert [] == over_tls.did("drop")

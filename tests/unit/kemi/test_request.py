@@ -35,6 +35,13 @@ def test_cseq_leaves_room_for_our_own_bye(world, script, cseq, refused):
     assert ([400] if refused else []) == world.replied
 
 
+def test_sips_goes_on_as_sip(world, script):
+    """A carrier on UDP must not be asked by Record-Route to come back by TLS."""
+    world.request(ru="sips:030123@example.net")
+    script.request_route()
+    assert "sip:030123@example.net" == world.message["$ru"]
+
+
 def test_loop_is_refused(world, script):
     """A request without hops left is 483."""
     world.truths["forwards"] = -1
