@@ -9,7 +9,7 @@ PY := $(CURDIR)/.venv/bin/python
 ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help bootstrap demo test faults lint up down lock clean
+.PHONY: help bootstrap demo test faults model lint up down lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -34,6 +34,9 @@ BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli 
 
 faults: bootstrap ## 200 faults over 20,000 calls, half an hour; ARGS="--seed 7" replays (docs/reliability.md)
 	@$(PY) -m tests.faults $(ARGS)
+
+model: bootstrap ## two thousand histories in which anything dies anywhere; one again: ARGS="--seed 123"
+	@$(PY) -m tests.model $(ARGS)
 
 lint: bootstrap ## ruff, mypy, what may import what, bandit, and secrets that must not be here
 	@status=0; \

@@ -1,0 +1,167 @@
+"""What must hold: after every step of a history, and at its end, when everything that can come back has."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+from typing import TYPE_CHECKING, Any
+
+from tests.model.faults import Broken
+
+if TYPE_CHECKING:
+    from tests.model.history import Call, History, Place
+
+LATE_MS = 1_000
+"""The BYEs leave within a second after the deadline."""
+BACKSTOP_MS = 1_000
+"""The dialog timer, which cuts when the cutter does not know the call, is a second behind."""
+
+PRICES = {
+    ("49", 0): ("0", "0.01", 1), ("49", 1): ("0", "0.005", 1),
+    ("44", 0): ("0.05", "0.02", 6), ("44", 1): ("0", "0.01", 1),
+}  # fmt: skip
+"""Destination and leg to connect fee, a second's price and increment: the tariffs of every history."""
+
+
+KEYS = {"purse": "account_id", "account": "id"}
+
+
+def cost(destination: str, leg: int, seconds: int) -> Decimal:
+    """What so many seconds cost, by hand."""
+    fee, price, increment = PRICES[destination, leg]
+    if not seconds:
+        return Decimal(0)
+    counted = (Decimal(seconds) / increment).to_integral_value(ROUND_CEILING) * increment
+    return Decimal(fee) + counted * Decimal(price)
+
+
+def must(holds: object, what: str) -> None:
+    if not holds:
+        raise Broken(what)
+
+
+def empty(place: Place) -> None:
+    """A ledger in which nothing has happened."""
+    for table, rows in place.beginning.items():
+        if not rows:
+            place.sql(f"DELETE FROM {table}")
+        for row in rows:
+            values = {name: value for name, value in row.items() if name not in ("id", "account_id")}
+            changes = ", ".join(f"{name} = %s" for name in values)
+            place.sql(f"UPDATE {table} SET {changes} WHERE {KEYS[table]} = %s", *values.values(), row["id"])
+
+
+def always(history: History) -> None:
+    """After every step: the books are right, nobody is below zero, nothing is held for a call that nobody made."""
+    differences = audit(history.place)
+    must(not differences, f"the audit finds {differences}")
+    below = history.place.sql("SELECT * FROM purse WHERE balance + credit_limit - held < 0 OR held < 0")
+    must(not below, f"less than nothing: {below}")
+    known = {call.key for call in history.calls}
+    for row in history.place.sql("SELECT call_key FROM live_call UNION SELECT call_key FROM cdr WHERE grant_s > 0"):
+        must(row["call_key"] in known, f"nobody made call {row['call_key']}")
+    _logs(history)
+
+
+def audit(place: Place) -> list[dict[str, Any]]:
+    with place.root.cursor() as cursor:
+        cursor.execute("CALL audit()")
+        found = list(cursor.fetchall())
+        while cursor.nextset():
+            pass
+    return found
+
+
+def _logs(history: History) -> None:
+    must(not history.log, f"a log says {history.log}")
+
+
+def at_the_end(history: History) -> None:
+    """Each call has its CDR and its price, each movement of money one effect, and nothing is held or waits."""
+    always(history)
+    place = history.place
+    left = place.sql("SELECT call_key, node, state FROM live_call")
+    must(not left, f"still live: {left}")
+    held = place.sql("SELECT * FROM purse WHERE held <> 0 OR calls <> 0")
+    must(not held, f"still held: {held}")
+    for node in history.nodes:
+        if not node.dead:
+            assert node.drain is not None
+            waiting = node.drain._reader.entries()
+            must(not waiting, f"{node.name}: still in the journal: {waiting}")
+        must(not (node.folder / "journal" / "refused.log").exists(), f"{node.name}: a fact was refused")
+    for call in history.calls:
+        if call.key:
+            _call(history, call)
+    _money(history)
+
+
+def _call(history: History, call: Call) -> None:
+    sql = "SELECT * FROM cdr WHERE call_key = %s"
+    cdrs = history.place.sql(sql, call.key)
+    legs = history.place.sql("SELECT * FROM cdr_leg WHERE call_key = %s ORDER BY leg", call.key)
+    written = call.node.written.get(call.key, set())
+    lost = call.unsure or call.node.dead
+    if not cdrs:
+        must(call.state == "gone" or (call.state in ("refused", "over") and lost), f"{call} ({call.key}) has no CDR")
+        must(call.answered_ms is None, f"{call} was connected and has no CDR")
+        history.seen.update(["cdr: none"])
+        return
+    (cdr,) = cdrs
+    if not legs:
+        must(call.answered_ms is None, f"{call} was connected, and its CDR has no legs: {cdr}")
+        history.seen.update(["cdr: never opened"])
+        return
+    must(len(legs) == len(history.place.users[call.user]), f"{call}: legs {legs}")
+    for leg in legs:
+        whole = cost(call.destination, leg["leg"], cdr["grant_s"])
+        must(0 <= leg["charge"] <= whole == leg["hold"], f"{call} leg {leg['leg']}: {leg}, held at most {whole}")
+    if cdr["provisional"]:
+        must(lost, f"{call} is provisional, and its node knows the truth: {cdr}, {written}")
+        must(all(leg["charge"] == leg["hold"] for leg in legs), f"{call}: provisional, and not the whole grant: {legs}")
+        history.seen.update(["cdr: provisional"])
+    elif call.unsure:
+        history.seen.update(["cdr: unsure"])
+    else:
+        _exact(history, call, cdr, legs)
+
+
+def _exact(history: History, call: Call, cdr: dict[str, Any], legs: list[dict[str, Any]]) -> None:
+    """Nobody died at the wrong moment: the CDR is what the phones heard, and the price is worked out by hand."""
+    if call.answered_ms is None:
+        talked_ms, kind = 0, "free"
+    else:
+        must(call.over_ms is not None, f"{call} was connected, never ended, and has its CDR: {cdr}")
+        assert call.over_ms is not None
+        talked_ms, kind = max(1, call.over_ms - call.answered_ms), "exact"
+        deadline_ms = max(call.answered_ms + cdr["grant_s"] * 1000, call.node.started_ms)
+        late_ms = LATE_MS + (BACKSTOP_MS if call.node.disturbed else 0)
+        must(call.over_ms <= deadline_ms + late_ms, f"{call} talked {call.over_ms - deadline_ms} ms past its deadline")
+    billed_s = min(-(-talked_ms // 1000), cdr["grant_s"])
+    must((talked_ms, billed_s) == (cdr["talked_ms"], cdr["billed_s"]), f"{call} talked {talked_ms} ms: {cdr}")
+    for leg in legs:
+        charge = cost(call.destination, leg["leg"], billed_s)
+        must(charge == leg["charge"], f"{call} leg {leg['leg']}: {billed_s} s cost {charge}, charged {leg['charge']}")
+    history.seen.update([f"cdr: {kind}", f"ended: {cdr['end_reason'] or cdr['result']}"])
+
+
+def _money(history: History) -> None:
+    place = history.place
+    expected = dict.fromkeys(place.accounts.values(), Decimal(0))
+    for movement in history.movements:
+        rows = place.sql("SELECT * FROM entry WHERE entry_key = %s", movement.key)
+        if movement.answer is not None or rows:
+            must(len(rows) == len(movement.accounts), f"{movement} has entries {rows}")
+            signs = (-1, 1) if movement.kind == "transfer" else (1,)
+            for account, sign in zip(movement.accounts, signs, strict=True):
+                expected[account] += sign * movement.amount
+        answers = movement.answer if isinstance(movement.answer, tuple) else (movement.answer,)
+        for answer in answers:
+            if answer is not None:
+                own = [row for row in rows if row["account_id"] == answer.account_id]
+                found = [(row["amount"], row["balance_after"]) for row in own]
+                must(found == [(answer.amount, answer.balance)], f"{movement} is {found} in the ledger")
+    charges = place.sql("SELECT account_id, SUM(charge) AS charge FROM cdr_leg GROUP BY account_id")
+    for row in charges:
+        expected[row["account_id"]] -= row["charge"]
+    balances = {row["account_id"]: row["balance"] for row in place.sql("SELECT account_id, balance FROM purse")}
+    must(expected == balances, f"balances are {balances} and ought to be {expected}")

@@ -1,0 +1,78 @@
+"""Where histories happen: a private server whose clock may be set and whose routines have probes; four accounts."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+import pymysql.cursors
+
+from billing.ledger import Ledger, LedgerAddress
+from db.migrate import migrate
+from stack.mariadb import PrivateMariaDB
+from tests.db.bank import PASSWORDS, logins
+from tests.model.history import Place
+from tests.model.probes import Change, install
+
+DATABASE = "model"
+TIMEOUT_S = 20.0
+
+
+@contextlib.contextmanager
+def made(change: Change | None = None) -> Iterator[Place]:
+    """In memory where the machine has a tmpfs: a history is thousands of commits. `change`: a routine that is wrong."""
+    parent = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of our own within it
+    own = Path(tempfile.mkdtemp(prefix="meterline-model-", dir=parent))
+    own.chmod(0o755)
+    try:
+        with PrivateMariaDB(own / "mariadb") as server:
+            migrate(server.admin_params(), DATABASE, logins())
+        # A login may not choose the time, and nothing is migrated into a server where it may; histories must.
+        with PrivateMariaDB(own / "mariadb", options=("--secure-timestamp=NO",)) as server:
+            yield _furnished(server, own / "nodes", change)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _furnished(server: PrivateMariaDB, folder: Path, change: Change | None) -> Place:
+    probes = install(server.admin_params(), DATABASE, change)
+    addresses = {
+        role: LedgerAddress(
+            socket=server.socket, database=DATABASE, user=f"meterline_{role}", password=password, timeout_s=TIMEOUT_S
+        )
+        for role, password in PASSWORDS.items()
+    }
+    admin = Ledger(addresses["admin"])
+    retail = admin.put_tariff("retail", "EUR", decimals=6)
+    wholesale = admin.put_tariff("wholesale", "EUR", decimals=6)
+    for tariff, prefix, fee, price, increment in (
+        (retail, "49", "0", "0.01", 1), (wholesale, "49", "0", "0.005", 1),
+        (retail, "44", "0.05", "0.02", 6), (wholesale, "44", "0", "0.01", 1),
+    ):  # fmt: skip
+        admin.put_rate(tariff, prefix, f"to {prefix}", connect_fee=fee, price=price, per_s=1, increment_s=increment)
+    reseller = admin.create_account("reseller", "reseller", None, "EUR", wholesale)
+    accounts = {"reseller": reseller}
+    for name in ("card one", "card two"):
+        accounts[name] = admin.create_account("card", name, reseller, "EUR", retail)
+        admin.set_account(accounts[name], max_calls=2)
+    accounts["customer"] = admin.create_account("customer", "customer", None, "EUR", retail, "1")
+    limits = {"daily_spend_limit": "4", "max_calls_per_hour": 10, "max_calls_per_hour_per_destination": 6}
+    admin.set_account(accounts["customer"], **limits)
+    chains = {"alice": ("card one", "reseller"), "bob": ("card two", "reseller"), "carol": ("customer",)}
+    for name, (account, *_) in chains.items():
+        user = admin.create_user(accounts[account], name)
+        admin.put_digest(user, name, "example.net", "a" * 32, "b" * 64)
+    for account_id in accounts.values():
+        admin.set_account(account_id, country_code="49", international_prefixes="00", national_prefix="0")
+    for number in (1, 2):
+        admin.create_carrier(f"carrier {number}", f"192.0.2.{number}", priority=number)
+    admin.close()
+    root = pymysql.connect(
+        **server.admin_params(), database=DATABASE, autocommit=True, cursorclass=pymysql.cursors.DictCursor
+    )
+    login = {"socket": server.socket, "name": DATABASE, "proxy_password": PASSWORDS["proxy"], "timeout_s": TIMEOUT_S}
+    return Place(login, addresses, root, probes, folder, accounts, chains)

@@ -1,0 +1,41 @@
+"""A share of the seeds, on a server of its own."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.model.faults import Broken
+from tests.model.history import STEPS, History
+from tests.model.place import made
+from tests.model.probes import Change, Probes
+
+
+@dataclass
+class Result:
+    """What a share of the seeds came across."""
+
+    seen: Counter[str] = field(default_factory=Counter)
+    probes: Probes = field(default_factory=Probes)
+    failures: list[tuple[int, str, list[str]]] = field(default_factory=list)
+
+
+def run_seeds(seeds: Sequence[int], steps: int = STEPS, failures_max: int = 3, change: Change | None = None) -> Result:
+    """One server, one history after another, until so many have failed."""
+    result = Result()
+    with made(change) as place:
+        result.probes = place.probes
+        for seed in seeds:
+            history = History(place, seed, steps)
+            try:
+                history.run()
+            except Broken as broken:
+                result.failures.append((seed, str(broken), history.lines))
+            except Exception:  # noqa: BLE001 - the model's own, and still a seed to look at
+                result.failures.append((seed, traceback.format_exc(), history.lines))
+            result.seen += history.seen
+            if len(result.failures) >= failures_max:
+                break
+    return result
