@@ -72,6 +72,10 @@ def audit(place: Place) -> list[dict[str, Any]]:
 
 
 def _logs(history: History) -> None:
+    early = history.place.sql(
+        "SELECT call_key FROM cdr WHERE provisional AND settled_at < ended_at + INTERVAL 30 SECOND"
+    )
+    must(not early, f"reaped before its time: {early}")
     must(not history.log, f"a log says {history.log}")
 
 

@@ -122,7 +122,8 @@ class Place:
         )
         names = self.sql("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
                          " AND table_type = 'BASE TABLE'")  # fmt: skip
-        self.beginning.update({row["name"]: [] for row in names if row["name"] not in FURNITURE and "yoyo" not in row["name"]})
+        emptied = {row["name"] for row in names if "yoyo" not in row["name"]} - FURNITURE
+        self.beginning.update({name: [] for name in sorted(emptied)})
 
     def sql(self, statement: str, *args: object) -> list[dict[str, Any]]:
         with self.root.cursor() as cursor:
