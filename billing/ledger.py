@@ -11,6 +11,7 @@ from billing.ledger_calls import CallsLedger
 from billing.ledger_money import MoneyLedger
 from billing.ledger_reports import ReportsLedger
 from billing.ledger_session import LedgerAddress, check_settings
+from billing.ledger_state import StateLedger
 
 if TYPE_CHECKING:
     from billing.settings import DatabaseSettings, Role
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "LedgerAddress", "check_settings"]
 
 
-class Ledger(CallsLedger, MoneyLedger, ReportsLedger, AdminLedger):
+class Ledger(CallsLedger, MoneyLedger, ReportsLedger, AdminLedger, StateLedger):
     """Everything that the ledger can be asked."""
 
     @classmethod

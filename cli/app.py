@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from billing.errors import MeterlineError
-from cli import alarms, db, money, quote, rate, reports
+from cli import alarms, db, doctor, money, quote, rate, reports
 from cli.values import BadInput
 
 CHECKOUT = Path(__file__).parents[1]
@@ -31,6 +31,7 @@ app.command("calls")(reports.calls)
 app.command("cdrs")(reports.cdrs)
 app.command("audit")(reports.audit)
 app.command("alarms")(alarms.alarms)
+app.command("doctor")(doctor.doctor)
 
 
 def _show_version(asked: bool) -> None:

@@ -81,13 +81,16 @@ _ADMIN = (
 )
 
 
+_VERSION = _tables("SELECT", "v_version")
+
+
 def rights_of(role: Role, routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
     """Everything that a role may do. `routines` and `views` are the names of all there are."""
     if role == "owner":
         return _owner(routines, views)
     if role == "reader":
-        return _tables("SELECT", _ALL_TABLES)
-    return {"proxy": _PROXY, "cashier": _CASHIER, "admin": _ADMIN}[role]
+        return _tables("SELECT", f"{_ALL_TABLES} loaded_object _yoyo_migration")
+    return {"proxy": _PROXY, "cashier": _CASHIER, "admin": _ADMIN}[role] | _VERSION
 
 
 def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:

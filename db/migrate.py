@@ -159,6 +159,13 @@ def _objects(connection: Connection) -> list[str]:
     return changes
 
 
+def wanted_versions() -> dict[tuple[str, str], str]:
+    """What `migrate` would load, as v_version shows it: (kind, name) to content's hash, empty for a migration."""
+    loaded = (*_read("PROCEDURE", "routines"), *_read("VIEW", "views"))
+    migrations = {("MIGRATION", path.stem): "" for path in (FOLDER / "migrations").glob("*.sql")}
+    return {(item.kind, item.name): item.content_hash for item in loaded} | migrations
+
+
 def _read(kind: Kind, folder: str) -> Iterator[_Object]:
     for path in sorted((FOLDER / folder).glob("*.sql")):
         yield _Object(kind, path.stem, path.read_text(encoding="utf-8").rstrip().removesuffix(";"))

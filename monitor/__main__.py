@@ -1,6 +1,6 @@
 """The monitor: a process beside the proxy and the drain that nobody waits for. It may die and come back at any time.
 
-    python -m monitor        (settings from METERLINE_SETTINGS)
+python -m monitor        (settings from METERLINE_SETTINGS)
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -125,7 +125,7 @@ def _histogram(name: str, series: dict[tuple[tuple[str, str], ...], dict[str, in
         buckets, count = [], 0
         for bound_ms in bounds_ms:
             count += cells.get(str(bound_ms), 0)
-            buckets.append((str(Decimal(bound_ms) / 1000), float(count)))
+            buckets.append((str(bound_ms / 1000), float(count)))
         buckets.append(("+Inf", float(count + cells.get("+Inf", 0))))
         family.add_metric([value for _, value in values], buckets, cells.get("sum", 0) / 1_000_000)
     return family
@@ -176,6 +176,11 @@ def _of_ledger(watch: Watch) -> Iterator[Metric]:
     amounts = ((currency, float(amount)) for currency, amount in sorted(held.items()))
     yield _labelled("held_amount", "What this node's calls hold, on all legs.", "currency", amounts)
     yield from _gauge("provisional_cdrs", "Calls charged before their truth was known, of all nodes.", look.provisional)
+    kinds = Counter((one.kind, "near" if one.stopped_at is None else "reached") for one in look.alarms)
+    alarms = GaugeMetricFamily(PREFIX + "alarms", "Limits nearly reached, or reached.", labels=["kind", "limit"])
+    for labels, number in kinds.items():
+        alarms.add_metric(labels, number)
+    yield alarms
     yield from _gauge("dialogs_without_live_call", "Calls up that nobody pays for.", len(look.without_live_call))
     yield from _gauge("live_calls_without_dialog", "Paid calls that are not up.", len(look.without_dialog))
 

@@ -23,12 +23,12 @@ from monitor.sip import options_code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing.ledger_types import LiveTotal
+    from billing.ledger_types import Alarm, LiveTotal
     from billing.logs import EventLog
     from billing.settings import Settings
 
 NODE_EVERY_S = 1.0
-LEDGER_EVERY_S = 5.0
+LEDGER_EVERY_S = 2.0
 AUDIT_LIMIT_S = 300.0
 FRESH_S = 10.0
 """A look that is older tells nothing any more."""
@@ -59,6 +59,7 @@ class LedgerLook:
     error: str = ""
     live: tuple[LiveTotal, ...] = ()
     provisional: int = 0
+    alarms: tuple[Alarm, ...] = ()
     without_dialog: frozenset[str] = field(default_factory=frozenset)
     without_live_call: frozenset[str] = field(default_factory=frozenset)
 
@@ -139,6 +140,7 @@ class Watch:
                 at_s=time.monotonic(),
                 live=tuple(ledger.live_totals(name)),
                 provisional=ledger.provisional_cdrs(),
+                alarms=tuple(ledger.alarms()),
                 without_dialog=without_dialog,
                 without_live_call=without_live_call,
             )

@@ -1,0 +1,244 @@
+"""The doctor's checks of the node: files, processes, clock, disk. None of them needs the database."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sqlite3
+import stat
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from billing import readiness
+from billing.board import FILE_NAME, Board
+from billing.clock import Moment
+from billing.directory import DirectoryFile
+from billing.journal_room import JournalRoom, depth_of, oldest_waiting
+from monitor.dialogs import STORE, billed_call_keys
+from monitor.findings import Finding, fail, ok, warn
+from monitor.watch import ping, write_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from billing.settings import Settings
+
+JOURNAL_AGE_WARN_S, JOURNAL_AGE_FAIL_S = 10, 300
+DISK_FREE_WARN_BYTES = 500_000_000
+REMOTE_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "fuse.sshfs", "9p"}
+LEAD_ANSWERS_MIN = 5
+"""A renewal should have so many tries before its grant is over."""
+TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
+START = "start it: systemctl start"
+
+
+def settings_file(path: Path | None) -> Iterator[Finding]:
+    """It holds passwords."""
+    if path is None:
+        yield ok("settings", "from variables alone")
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o027:
+        yield fail("settings", f"{path} has mode {mode:o}: others can read passwords", f"chmod 640 {path}")
+    else:
+        yield ok("settings", f"{path}, mode {mode:o}")
+
+
+def timers(settings: Settings) -> Iterator[Finding]:
+    """What is contradictory does not load; this is what is only unwise."""
+    calls, answer_s = settings.calls, settings.database.timeout_s + 1
+    if calls.renew_lead_s < LEAD_ANSWERS_MIN * answer_s:
+        yield warn(
+            "timers",
+            f"calls.renew_lead_s {calls.renew_lead_s} leaves fewer than {LEAD_ANSWERS_MIN} tries of {answer_s:g} s",
+            "raise calls.renew_lead_s, or lower database.timeout_s: a slow database cuts paid calls",
+        )
+    else:
+        yield ok("timers", f"grants of {calls.grant_s} s, renewed {calls.renew_lead_s} s before their end")
+
+
+def state_folder(settings: Settings) -> Iterator[Finding]:
+    """Where journal and dialogs are."""
+    folder = settings.node.state_dir
+    try:
+        found = folder.stat()
+    except OSError as error:
+        yield fail(
+            "state", f"node.state_dir {folder}: {error.strerror}", "make it, for the node's user alone, mode 700"
+        )
+        return
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & 0o077:
+        yield warn("state", f"{folder} has mode {mode:o}: it holds whom people called", f"chmod 700 {folder}")
+    else:
+        yield ok("state", f"{folder}, mode {mode:o}")
+    if (kind := _file_system(folder)) in REMOTE_FILE_SYSTEMS:
+        yield fail("state", f"{folder} is on {kind}", "name a local disk in node.state_dir: the journal needs one")
+
+
+def journal(settings: Settings) -> Iterator[Finding]:
+    """Facts on their way, room for more, and what was set aside."""
+    folder = settings.node.state_dir / "journal"
+    if not folder.is_dir():
+        yield fail("journal", f"{folder} is not there", f"{START} meterline-drain")
+        return
+    if error := write_error(settings.node.state_dir):
+        yield fail("journal", f"cannot be written: {error}", "new calls are refused until it can; look at the disk")
+    else:
+        yield ok("journal", "can be written")
+    try:
+        JournalRoom(folder, settings.journal).check()
+    except OSError as error:
+        yield fail("journal", str(error.strerror), "new calls are refused: free the disk, or bring the database back")
+    yield from _waiting(folder)
+    yield from _set_aside(folder)
+    yield from _disk(settings.node.state_dir)
+
+
+def _waiting(folder: Path) -> Iterator[Finding]:
+    depth, oldest = depth_of(folder), oldest_waiting(folder)
+    age_s = Moment.now().ms_since(Moment.parse(str(oldest["at"]))) / 1000 if oldest and "at" in oldest else 0.0
+    text = f"{depth} bytes wait" + (f", the first for {age_s:.0f} s" if oldest else "")
+    remedy = "does the drain run, and does the database answer? (below)"
+    if age_s > JOURNAL_AGE_FAIL_S:
+        yield fail("journal", text, remedy)
+    elif age_s > JOURNAL_AGE_WARN_S:
+        yield warn("journal", text, remedy)
+    else:
+        yield ok("journal", text)
+
+
+def _set_aside(folder: Path) -> Iterator[Finding]:
+    remedies = {
+        "damaged.log": "a call of each line may be reaped: see whose, and refund; then move the file away",
+        "refused.log": "mend the cause of each and give the fact again (docs/operator.md); then move the file away",
+    }
+    for name, remedy in remedies.items():
+        file = folder / name
+        lines = file.read_bytes().count(b"\n") if file.exists() else 0
+        if lines:
+            yield warn("journal", f"{lines} lines in {file}", remedy)
+
+
+def _disk(folder: Path) -> Iterator[Finding]:
+    found = os.statvfs(folder)
+    free, inodes = found.f_bavail * found.f_frsize, found.f_favail
+    text = f"{free / 1e9:.1f} GB and {inodes} inodes are free under {folder}"
+    if free < DISK_FREE_WARN_BYTES or (found.f_files and inodes < 1000):
+        yield warn("disk", text, "make room: with a full disk new calls are refused")
+    else:
+        yield ok("disk", text)
+
+
+def dialog_store(settings: Settings) -> Iterator[Finding]:
+    """Kamailio's calls, as it would find them after a restart."""
+    store = settings.node.state_dir / STORE
+    if not store.exists():
+        yield fail("dialogs", f"{store} is not there", f"{START} meterline-proxy, which makes it")
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1)) as database:
+            (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        number = len(billed_call_keys(settings.node.state_dir))
+    except sqlite3.Error as error:
+        state, number = str(error), 0
+    if state != "ok":
+        yield fail(
+            "dialogs", f"{store}: {state}", "stop the proxy when no call is up, move the file away, start it again"
+        )
+    else:
+        yield ok("dialogs", f"{number} calls are up")
+
+
+def directory(settings: Settings) -> Iterator[Finding]:
+    """Where calls come from and go to, as SIP workers know it."""
+    path = settings.node.state_dir / "directory.json"
+    found = DirectoryFile(path).current()
+    if not found.carriers_in_order:
+        yield fail(
+            "directory", f"{path} has no carrier: every call fails", "make one (docs/database.md), and start the drain"
+        )
+    else:
+        yield ok("directory", f"{len(found.carriers_in_order)} carriers")
+
+
+def processes(settings: Settings) -> Iterator[Finding]:
+    """Who of the node is alive, and what they know about each other."""
+    path = settings.node.state_dir / FILE_NAME
+    board = Board(path) if path.exists() else None
+    if board is None or not board.on_disk:
+        yield fail("processes", f"{path} cannot be read", "start the node, or run this as the node's user")
+    else:
+        silent = readiness.silent_processes(board)
+        units = {"drain": "meterline-drain", "keeper": "meterline-proxy", "cutter": "meterline-proxy"}
+        for name in readiness.PROCESSES:
+            if name in silent:
+                yield fail("processes", f"the {name} does nothing", f"systemctl restart {units[name]}; see its log")
+            else:
+                yield ok("processes", f"the {name} works")
+        if readiness.breaker_is_open(board, settings):
+            yield fail("breaker", "open: the last questions to the database failed", "see the database below")
+        else:
+            yield ok("breaker", "closed")
+        board.close()
+    yield from _proxy(settings)
+    yield from _monitor(settings)
+
+
+def _proxy(settings: Settings) -> Iterator[Finding]:
+    code = ping(settings)
+    where = ", ".join(settings.sip.listen)
+    if code is None:
+        yield fail("proxy", f"no answer to a ping at {where}", f"{START} meterline-proxy; see its log")
+    elif code != 200:
+        yield fail("proxy", f"answers a ping with {code}: it takes no new calls", "its reasons are among these lines")
+    else:
+        yield ok("proxy", f"answers a ping at {where}")
+
+
+def _monitor(settings: Settings) -> Iterator[Finding]:
+    url = f"http://{settings.monitor.listen}/healthz"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as answer:
+            wrong = json.load(answer)["wrong"]
+    except urllib.error.HTTPError as error:
+        wrong = json.load(error)["wrong"]
+    except (OSError, ValueError, KeyError):
+        yield warn("monitor", f"no answer at {url}", f"{START} meterline-monitor: without it nobody is alarmed")
+        return
+    yield ok("monitor", f"answers at {url}" + (f": {', '.join(wrong)}" if wrong else ""))
+
+
+def clock(settings: Settings) -> Iterator[Finding]:
+    """Money does not depend on it; CDRs of emergency calls and lines of the log do."""
+    del settings
+    if ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) == TIME_ERROR:
+        yield warn("clock", "is not synchronized", "run an NTP client, such as chrony or systemd-timesyncd")
+    else:
+        yield ok("clock", "is synchronized")
+
+
+def _file_system(folder: Path) -> str:
+    """Its type, by the longest mount point above it (proc(5), mounts)."""
+    best, kind = "", ""
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        _, mount, found, *_ = line.split()
+        if folder.is_relative_to(mount) and len(mount) > len(best):
+            best, kind = mount, found
+    return kind
+
+
+CHECKS = (
+    ("timers", timers),
+    ("state", state_folder),
+    ("journal", journal),
+    ("dialogs", dialog_store),
+    ("directory", directory),
+    ("processes", processes),
+    ("clock", clock),
+)
