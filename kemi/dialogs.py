@@ -27,6 +27,9 @@ ENDED = "5"
 ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "UPDATE", "INFO", "PRACK", "OPTIONS", "NOTIFY", "MESSAGE")
 """REFER is not among them: a transfer makes somebody else place a call, and nobody here would pay for it."""
 
+RINGING_MAX = 4
+"""Early dialogs of one call that are remembered; a caller acknowledges each within a second."""
+
 BACKSTOP_S = 1
 """The cutter ends calls on time. The dialog timer, which takes whole seconds and errs by up to one (seen: -0.68 to
 +0.73 s, differing from start to start), stands behind it and must not come first."""
@@ -35,13 +38,15 @@ KEEPALIVE_LOST_S = 10
 """The lifetime that the dialog module gives a dialog when a side answers no keepalives any more. We never set it."""
 
 _URI = re.compile(r"<([^>]*)>")
+_HOST = re.compile(r"sips?:(?:[^@;>]*@)?(\[[^\]]*\]|[^:;?>]*)")
 
 
 @dataclass(frozen=True)
 class CallVars:
     """What the proxy keeps with a dialog, as dlg_vars of one letter: k call key, a account, g grant, h caller's hop, s
-    caller's address, m emergency and n its number; later c carrier, f ringing callee's contact, t answer, d callee's
-    address, r and e outcome and code of a failure, w why it is ended, x ended and counted, b both sides told."""
+    caller's address, m emergency and n its number; later c carrier, f To-tags and contacts that ring, t answer, d
+    callee's address, r and e outcome and code of a failure, w why it is ended, x ended and counted, b both sides
+    told."""
 
     call_key: str
     account: str
@@ -93,9 +98,14 @@ def _contact_is_source() -> bool:
 
 
 def caller_hop() -> str:
-    """Where requests to the caller go: back to where he sent from, when his Contact is somewhere else (NAT)."""
-    if ksr.headers("Record-Route"):
-        return ""  # he is behind proxies of his own: the route set leads to him
+    """Where requests to the caller go: back to where he sent from, whatever his Contact (NAT) and his Record-Route say.
+
+    Only a proxy that recorded its own address is reached there: it may listen elsewhere than where it sends from.
+    """
+    recorded = ksr.headers("Record-Route")
+    host = _HOST.match(first_uri(recorded[0])) if recorded else None
+    if host is not None and host.group(1).strip("[]") == ksr.source_ip():
+        return ""
     return f"sip:{ksr.pv('$si')}:{ksr.pv('$sp')};transport={ksr.pv('$proto')}"
 
 
@@ -122,7 +132,7 @@ def route_in_dialog() -> None:
         ksr.reply(*refusal)
         return
     if ksr.pv("$dlg(state)") in EARLY_STATES:
-        _send(Target(ksr.dialog_var("f"), "", ""))
+        _send(Target(_ringing()[ksr.pv("$tt")], "", ""))
         return
     target = _other_side()
     flood.keep_connection()  # he may have had to connect again
@@ -155,9 +165,9 @@ def _refusal_in_dialog(method: str) -> tuple[int, str] | None:
         return 405, "Method Not Allowed"
     state = ksr.pv("$dlg(state)")
     if state in EARLY_STATES:
-        # Any To-tag passes as known until the 200. A BYE here would end the dialog and leave the INVITE ringing: when
-        # it is answered nobody would count. Cancelling is what CANCEL is for.
-        early = method in ("PRACK", "UPDATE") and _from_caller() and bool(ksr.dialog_var("f"))
+        # Any To-tag passes as known to the module until the 200. A BYE here would end the dialog and leave the INVITE
+        # ringing: when it is answered nobody would count. Cancelling is what CANCEL is for.
+        early = method in ("PRACK", "UPDATE") and _from_caller() and ksr.pv("$tt") in _ringing()
         return None if early else (481, "Call/Transaction Does Not Exist")
     if state == UNACKED and method not in ("BYE", "PRACK"):
         return 491, "Request Pending"  # no CSeq is recorded between 200 and ACK
@@ -165,6 +175,20 @@ def _refusal_in_dialog(method: str) -> tuple[int, str] | None:
     if last_cseq.isdigit() and int(ksr.pv("$cs")) <= int(last_cseq):
         return 500, "CSeq Out Of Order"  # RFC 3261 12.2.2
     return None
+
+
+def remember_ringing(to_tag: str, contact: str) -> None:
+    """Where a PRACK of the caller (RFC 3262) goes, and the To-tag that it must have. Several may ring."""
+    if not to_tag or not contact or " " in to_tag + contact:
+        return  # neither may hold a blank (RFC 3261 25.1)
+    ringing = {**_ringing(), to_tag: contact}
+    ksr.set_dialog_var("f", " ".join(f"{tag} {uri}" for tag, uri in list(ringing.items())[-RINGING_MAX:]))
+
+
+def _ringing() -> dict[str, str]:
+    """Contacts by To-tag, the latest last."""
+    words = ksr.dialog_var("f").split(" ")
+    return dict(zip(words[::2], words[1::2], strict=False))
 
 
 def _from_caller() -> bool:
@@ -189,8 +213,8 @@ def _other_side() -> Target:
     """The dialog's own contact by the dialog's own route set, whatever the request itself says."""
     side = "to" if _from_caller() else "from"
     route = ksr.pv(f"$dlg({side}_rs)")
-    next_hop = first_uri(route) if route else "" if side == "to" else ksr.dialog_var("h")
-    return Target(ksr.without_alias(ksr.pv(f"$dlg({side}_contact)")), route, next_hop)
+    next_hop = "" if side == "to" else ksr.dialog_var("h")
+    return Target(ksr.without_alias(ksr.pv(f"$dlg({side}_contact)")), route, next_hop or first_uri(route))
 
 
 def _send(target: Target) -> None:
@@ -402,7 +426,7 @@ def hang_up_both_sides() -> None:
         peer = Peer(
             uri=ksr.without_alias(ksr.pv(f"$dlg({side}_contact)")),
             route=route,
-            next_hop="" if route else next_hop,
+            next_hop=next_hop,
             socket=ksr.pv(f"$dlg({side}_bindaddr)"),
             local=local,
             remote=remote,
@@ -419,7 +443,7 @@ def _cseq(name: str) -> int:
 
 def send_in_dialog(peer: Peer, requests: list[tuple[str, int]]) -> None:
     """Requests of our own within a dialog, each retransmitted by its transaction."""
-    next_hop = first_uri(peer.route) if peer.route else peer.next_hop
+    next_hop = peer.next_hop or first_uri(peer.route)
     for method, cseq in requests:
         lines = f"From: {peer.local}\r\nTo: {peer.remote}\r\nCall-ID: {peer.call_id}\r\nCSeq: {cseq} {method}\r\n"
         if peer.route:

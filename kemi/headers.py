@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+CSEQ_LIMIT = 2**31 - 1000
+"""A CSeq near 2^31 leaves no room for the proxy's own BYE (RFC 3261 8.1.1.5), so the call could never be cut."""
+
 CARD_HEADER = "X-Meterline-Card"
 PIN_HEADER = "X-Meterline-PIN"
 
@@ -16,3 +19,8 @@ NOT_FOR_CARRIERS = (
     "Replaces",
 )
 """Never passed on, whoever sent them: secrets, and identities that no credential of the caller proves."""
+
+
+def is_cseq(number: str) -> bool:
+    """Whether a CSeq's number is one, with room above it."""
+    return number.isascii() and number.isdigit() and int(number[:20]) < CSEQ_LIMIT

@@ -8,7 +8,7 @@ import time
 from billing.directory import Carrier
 from kemi import dialogs, flood, ksr, log, suspects
 from kemi.certificates import names_host
-from kemi.headers import NOT_FOR_CARRIERS
+from kemi.headers import NOT_FOR_CARRIERS, is_cseq
 from kemi.node import here
 from kemi.refusals import ANSWERS, warning
 from kemi.tables import CURRENT, NOBODY, TAG_CHARACTERS_MAX, WINNER, live_key
@@ -70,7 +70,7 @@ def see_reply() -> None:
         ksr.set_pv("$avp(rung)", "1")
     if 100 < code < 200 and (contact := ksr.pv("$ct")):
         found = _ROUTE_URI.findall(contact)
-        ksr.set_dialog_var("f", found[0] if found else contact.split(";")[0])  # for a PRACK (RFC 3262)
+        dialogs.remember_ringing(ksr.pv("$tt"), found[0] if found else contact.split(";")[0])
 
 
 def guard_replies() -> None:
@@ -84,7 +84,7 @@ def guard_replies() -> None:
         ksr.drop()
         if answers_invite:
             _take_stray_2xx()
-    elif not ksr.is_whole():
+    elif not ksr.is_whole() or not is_cseq(ksr.pv("$cs")):
         ksr.drop()  # neither could its To be put right, nor anything else in it be believed
         log.event("malformed", reason="Reply", source=ksr.source(), sip_call_id=ksr.pv("$ci"))
     elif ksr.method() == "INVITE" and not _comes_from_whom_we_called():
@@ -122,7 +122,7 @@ def _take_stray_2xx() -> None:
     if ksr.table_text(WINNER, live_key()) or ksr.is_known_dialog():
         return
     flood.report("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), source=ksr.source())
-    if here().directory.current().carrier_at(ksr.source_ip()):
+    if here().directory.current().carrier_at(ksr.source_ip()) and is_cseq(ksr.pv("$cs")):
         _hang_up_loser()  # nobody but a carrier may make us send requests to a Contact of his choice
 
 

@@ -6,13 +6,10 @@ import re
 
 from billing import readiness
 from kemi import calls, dialogs, emergency, flood, ksr
-from kemi.headers import NOT_FOR_CARRIERS
+from kemi.headers import NOT_FOR_CARRIERS, is_cseq
 from kemi.identity import realm, trunk_of_source
 from kemi.node import here
 from kemi.tables import CALL_ID_CHARACTERS_MAX, TAG_CHARACTERS_MAX
-
-CSEQ_LIMIT = 2**31 - 1000
-"""A CSeq near 2^31 leaves no room for the proxy's own BYE (RFC 3261 8.1.1.5), so the call could never be cut."""
 
 _HIDING = re.compile(r"\r(?!\n)|\x00")
 _ROUTE_URI = re.compile(r"<([^>]*)>")
@@ -53,8 +50,7 @@ def _is_acceptable() -> bool:
         return _refuse(483, "Too Many Hops")
     if not ksr.is_sane():
         return False
-    cseq = ksr.pv("$cs")
-    if not cseq.isascii() or not cseq.isdigit() or int(cseq) >= CSEQ_LIMIT:
+    if not is_cseq(ksr.pv("$cs")):
         return _refuse(400, "CSeq Out Of Range")
     if not ksr.pv("$ft"):
         return _refuse(400, "From Without Tag")

@@ -25,9 +25,9 @@ TROUBLE = ("uncaught", "fact_lost", "call_broken", "cut_failed")
 """Events that an attack must not cause."""
 PRIORITIES = ("CRITICAL", "BUG", "ALERT")
 """Nor may Kamailio's own lines be of these."""
-HARMLESS = ("update a bogus dlg", "bogus event ")
+HARMLESS = ("update a bogus dlg", "bogus event ", "attempts to send to the net")
 """The dialog module's words for what comes out of turn (a PRACK in a call that is up, an answer after the end): the
-dialog stays as it was. See tests/sipp-scenarios/conftest.py."""
+dialog stays as it was (tests/sipp-scenarios/conftest.py); and of a Contact that leads away from the loopback."""
 FORGED = "forged"
 """The event that every attack on the log tries to write."""
 

@@ -136,7 +136,7 @@ def test_before_the_ack_only_a_bye_passes(up, script, method, code):
 def test_ringing_call_takes_no_request_but_prack_and_update(up, script, method):
     """A BYE while it rings would end the dialog and leave the INVITE to be answered by an uncounted call."""
     up.dialog.values["state"] = "2"
-    up.dialog.variables["f"] = "sip:gw@192.0.2.1"
+    up.dialog.variables["f"] = "to-0 sip:other@192.0.2.1 to-1 sip:gw@192.0.2.1"
     from_caller(up, method)
     script.request_route()
     assert ([481], [], []) == (up.replied, up.did("relay"), up.did("manage"))
@@ -145,10 +145,48 @@ def test_ringing_call_takes_no_request_but_prack_and_update(up, script, method):
 def test_prack_reaches_the_ringing_callee(up, script):
     """A reliable provisional answer is acknowledged to the contact it named."""
     up.dialog.values["state"] = "2"
-    up.dialog.variables["f"] = "sip:gw@192.0.2.1"
+    up.dialog.variables["f"] = "to-0 sip:other@192.0.2.1 to-1 sip:gw@192.0.2.1"
     from_caller(up, "PRACK")
     script.request_route()
     assert [("sip:gw@192.0.2.1",)] == up.did("relay")
+
+
+@pytest.mark.parametrize("method", ["PRACK", "UPDATE"])
+def test_guessed_tag_while_it_rings_is_481(up, script, method):
+    """The dialog module takes any To-tag before the 200; only one that a callee gave passes."""
+    up.dialog.values["state"] = "2"
+    up.dialog.variables["f"] = "to-0 sip:other@192.0.2.1 to-1 sip:gw@192.0.2.1"
+    from_caller(up, method, tt="guessed")
+    script.request_route()
+    assert ([481], []) == (up.replied, up.did("relay"))
+
+
+def test_early_dialogs_are_remembered(up):
+    """The last few of them, each with its contact; a tag or a contact with a blank is none."""
+    for tag in ("one", "two", "three", "four", "five", "with blank", ""):
+        dialogs.remember_ringing(tag, f"sip:{tag}@192.0.2.1")
+    dialogs.remember_ringing("six", "sip:a b")
+    expected = " ".join(f"{tag} sip:{tag}@192.0.2.1" for tag in ("two", "three", "four", "five"))
+    assert expected == up.dialog.variables["f"]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "hop"),
+    [
+        ([], "sip:203.0.113.50:40000;transport=udp"),
+        (["<sip:192.0.2.9;lr>"], "sip:203.0.113.50:40000;transport=udp"),
+        (["<sip:gateway.example.net;lr>"], "sip:203.0.113.50:40000;transport=udp"),
+        (["<sip:203.0.113.50@192.0.2.9;lr>"], "sip:203.0.113.50:40000;transport=udp"),
+        (["nothing"], "sip:203.0.113.50:40000;transport=udp"),
+        (["<sip:203.0.113.50:5080;lr>"], ""),
+        (["<sip:edge@203.0.113.50;transport=tcp;lr>, <sip:192.0.2.9;lr>"], ""),
+    ],
+)
+def test_caller_is_reached_where_he_sent_from(world, recorded, hop):
+    """A Record-Route of his leads nowhere else; only one that names the very address is followed."""
+    world.request("INVITE", si="203.0.113.50", sp="40000", proto="udp")
+    world.headers = [("Record-Route", body) for body in recorded]
+    assert hop == dialogs.caller_hop()
 
 
 @pytest.mark.parametrize("method", ["ACK", "BYE", "INVITE", "UPDATE"])
