@@ -58,6 +58,8 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+LoginHost = Annotated[str, Field(pattern=r"^[0-9A-Za-z:][0-9A-Za-z.:%_/-]{0,254}$")]
+"""An address or a name as MariaDB takes it in an account's name, with `%` and `_` as wildcards; never `%` alone."""
 HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
 ListenSocket = Annotated[str, AfterValidator(_listen_socket)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
@@ -93,6 +95,7 @@ class DatabaseSettings(Section):
     admin_password: Secret | None = None
     setup_user: Identifier = "root"  # `meterline db migrate` alone: may create tables, routines and logins
     setup_password: Secret | None = None  # none: over the socket, as the operating system's user
+    login_hosts: tuple[LoginHost, ...] = ()  # `meterline db migrate` alone: other machines, whose logins need TLS
 
     @property
     def where(self) -> str:

@@ -38,7 +38,7 @@ def set_up(database: DatabaseSettings) -> list[str]:
     is away or does not let us in.
     """
     try:
-        return migrate(_server(database), database.name, _logins(database))
+        return migrate(_server(database), database.name, _logins(database), database.login_hosts)
     except pymysql.err.MySQLError as error:
         code, text = (*error.args, "")[:2]
         raise LedgerUnavailable(f"database {database.where}: {text or code}") from None

@@ -26,7 +26,6 @@ FOLDER = Path(__file__).parent
 SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
 """A routine keeps the sql_mode it was created under: strict, so that what does not fit is an error and not cut."""
 CHARACTER_SET, COLLATION = "utf8mb4", "utf8mb4_general_ci"
-LOGIN_HOSTS = ("localhost", "127.0.0.1")
 LOCK_NAME, LOCK_WAIT_S = "meterline_migrate", 30
 
 Connection: TypeAlias = "pymysql.connections.Connection[pymysql.cursors.Cursor]"
@@ -43,6 +42,17 @@ class RuntimeLogin:
 
 
 @dataclass(frozen=True)
+class Host:
+    """Where a login may come from; over a network by TLS alone."""
+
+    name: str
+    needs_tls: bool = False
+
+
+THIS_MACHINE = (Host("localhost"), Host("127.0.0.1"))
+
+
+@dataclass(frozen=True)
 class _Object:
     """A routine or view as its file says it."""
 
@@ -56,9 +66,11 @@ class _Object:
 
 
 def migrate(
-    server: Mapping[str, Any], database: str, logins: Sequence[RuntimeLogin], hosts: Sequence[str] = LOGIN_HOSTS
+    server: Mapping[str, Any], database: str, logins: Sequence[RuntimeLogin], other_hosts: Sequence[str] = ()
 ) -> list[str]:
     """Make or update the ledger in `database`, and return what was changed, a line each: none if nothing was.
+
+    Logins are made for this machine, and for `other_hosts`, from which they need TLS.
 
     `server`: keyword arguments of pymysql.connect for a login that may create databases, users and routines for other
     definers. Raises SettingsError when the server's settings would lose money, or a login has rights of its own.
@@ -73,7 +85,7 @@ def migrate(
             *_locked_owners(connection),
             *_migrations({**params, "database": database}),
             *_objects(connection),
-            *_logins(connection, logins, hosts),
+            *_logins(connection, logins, [*THIS_MACHINE, *(Host(name, needs_tls=True) for name in other_hosts)]),
         ]
         _execute(connection, "SELECT RELEASE_LOCK(%s)", LOCK_NAME)
         return changes
@@ -206,7 +218,7 @@ def _locked(connection: Connection, user: str) -> bool:
     return _value(connection, sql, user, OWNERS_HOST) in {"1", "true"}
 
 
-def _logins(connection: Connection, logins: Sequence[RuntimeLogin], hosts: Sequence[str]) -> list[str]:
+def _logins(connection: Connection, logins: Sequence[RuntimeLogin], hosts: Sequence[Host]) -> list[str]:
     changes = []
     for login in logins:
         if not login.password:
@@ -214,23 +226,29 @@ def _logins(connection: Connection, logins: Sequence[RuntimeLogin], hosts: Seque
         for host in hosts:
             changes += _login(connection, login, host)
     accounts: list[tuple[Role, str, str]] = [("owner", OWNER, OWNERS_HOST), ("reader", READER, OWNERS_HOST)]
-    accounts += [(login.role, login.user, host) for login in logins for host in hosts]
-    for role, user, host in accounts:
-        changes += _rights(connection, role, user, host)
+    accounts += [(login.role, login.user, host.name) for login in logins for host in hosts]
+    for role, user, name in accounts:
+        changes += _rights(connection, role, user, name)
     return changes
 
 
-def _login(connection: Connection, login: RuntimeLogin, host: str) -> list[str]:
-    if not _exists(connection, login.user, host):
-        _execute(connection, "CREATE USER %s@%s IDENTIFIED BY %s", login.user, host, login.password)
-        return [f"login {login.user}@{host}"]
-    stored = _value(
-        connection, "SELECT authentication_string FROM mysql.user WHERE User = %s AND Host = %s", login.user, host
-    )
-    if stored == _value(connection, "SELECT PASSWORD(%s)", login.password):
-        return []
-    _execute(connection, "ALTER USER %s@%s IDENTIFIED BY %s", login.user, host, login.password)
-    return [f"password of {login.user}@{host}"]
+def _login(connection: Connection, login: RuntimeLogin, host: Host) -> list[str]:
+    account = f"{login.user}@{host.name}"
+    needs = "SSL" if host.needs_tls else "NONE"
+    if not _exists(connection, login.user, host.name):
+        sql = f"CREATE USER %s@%s IDENTIFIED BY %s REQUIRE {needs}"
+        _execute(connection, sql, login.user, host.name, login.password)
+        return [f"login {account}"]
+    sql = "SELECT authentication_string, ssl_type FROM mysql.user WHERE User = %s AND Host = %s"
+    ((stored, needed),) = _rows(connection, sql, login.user, host.name)
+    changes = []
+    if stored != _value(connection, "SELECT PASSWORD(%s)", login.password):
+        _execute(connection, "ALTER USER %s@%s IDENTIFIED BY %s", login.user, host.name, login.password)
+        changes.append(f"password of {account}")
+    if host.needs_tls and not needed:  # whoever wants more of a login (X509, a subject) keeps it
+        _execute(connection, "ALTER USER %s@%s REQUIRE SSL", login.user, host.name)
+        changes.append(f"login {account} needs TLS")
+    return changes
 
 
 def _exists(connection: Connection, user: str, host: str) -> bool:
