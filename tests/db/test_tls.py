@@ -1,4 +1,4 @@
-"""TLS to the database: with `tls_ca` nobody speaks to a server that cannot show who it is, and other machines need it."""
+"""TLS to the database: nobody speaks to a server that cannot show who it is, and other machines need it."""
 
 import shutil
 import subprocess
