@@ -194,7 +194,7 @@ class Board:
             text = self._memory[at : at + NAME_BYTES].rstrip(b"\0")
             if not text:
                 break
-            found.append(text.decode("ascii"))
+            found.append(text.decode("ascii", "replace"))
         return found
 
 

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 from billing.board import CUT_BOUNDS_MS, Board
 from billing.logs import EventLog
 from kemi import ksr
+from kemi.refusals import ANSWERS
 
 if TYPE_CHECKING:
     from billing.logs import Level
 
 PART = "proxy"
+RESULTS = ("answered", "busy", "no_answer", "rejected", "cancelled", *ANSWERS)
+"""What a call may end as; shown as 0 before the first does."""
+
 _board = Board(None)
 _log = EventLog(PART, "")
 
@@ -23,6 +27,7 @@ def begin(node_name: str, board: Board) -> None:
     """Name the node in every line, and count on its board; once, before the fork."""
     global _board, _log  # noqa: PLW0603 - the process's own
     _board = board
+    board.declare(*(f'calls_total{{result="{token}"}}' for token in RESULTS))
     _log = EventLog(PART, node_name, board.count_event)
 
 

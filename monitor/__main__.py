@@ -10,6 +10,7 @@ import sys
 import threading
 
 from billing import settings as settings_module
+from billing.board import FILE_NAME, Board
 from billing.errors import MeterlineError
 from billing.logs import EventLog
 from monitor.server import Server
@@ -22,8 +23,9 @@ def main() -> int:
     """Run until SIGTERM or SIGINT. Exit code 2 for a bad setting, named in one line of the log."""
     try:
         settings = settings_module.load()
-        log = EventLog(PART, settings.node.name)
-        watch = Watch(settings, log)
+        board = Board(settings.node.state_dir / FILE_NAME)
+        log = EventLog(PART, settings.node.name, board.count_event)
+        watch = Watch(settings, board, log)
         watch.start()
         server = Server(watch)
     except MeterlineError as error:

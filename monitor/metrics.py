@@ -35,8 +35,9 @@ HISTOGRAMS = {
     "cut_lateness": ("cut_lateness_seconds", "How long after their deadlines calls were cut.", CUT_BOUNDS_MS),
 }
 SHOWN_FROM_THE_START = (
-    "call_broken", "call_reaped", "cut_failed", "fact_lost", "fact_set_aside", "journal_damaged", "journal_unwritable",
-    "ledger_failed", "locked_out", "malformed", "refused_in_dialog", "renewal_failed", "renewal_late", "uncaught",
+    "call_broken", "call_reaped", "cut_failed", "fact_lost", "fact_set_aside", "flood", "journal_damaged",
+    "journal_unwritable", "ledger_failed", "locked_out", "malformed", "refused_in_dialog", "renewal_failed",
+    "renewal_late", "uncaught",
 )  # fmt: skip
 """Events that alert rules look at: a counter that appears with its first event shows no increase."""
 
@@ -89,7 +90,10 @@ def _counted(watch: Watch) -> Iterator[Metric]:
     counters: dict[str, list[tuple[dict[str, str], int]]] = defaultdict(list)
     histograms: dict[str, dict[tuple[tuple[str, str], ...], dict[str, int]]] = {name: {} for name in HISTOGRAMS}
     for name, value in totals.items():
-        metric, labels = _parsed(name)
+        found = _NAME.fullmatch(name)
+        if found is None:
+            continue  # a damaged board must not take the other figures along
+        metric, labels = found.group(1), dict(_LABEL.findall(found.group(2) or ""))
         part = _HISTOGRAM_PART.fullmatch(metric)
         if part and part.group(1) in HISTOGRAMS:
             bound = labels.pop("le", "sum")
@@ -100,12 +104,6 @@ def _counted(watch: Watch) -> Iterator[Metric]:
         yield _counter(metric, samples)
     for name, series in histograms.items():
         yield _histogram(name, series)
-
-
-def _parsed(name: str) -> tuple[str, dict[str, str]]:
-    found = _NAME.fullmatch(name)
-    assert found is not None, f"board: {name!r}"
-    return found.group(1), dict(_LABEL.findall(found.group(2) or ""))
 
 
 def _counter(metric: str, samples: list[tuple[dict[str, str], int]]) -> Metric:

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from billing.board import FILE_NAME, Board
 from billing.clock import Moment
 from billing.errors import MeterlineError
 from billing.journal_room import depth_of, oldest_waiting
@@ -23,6 +22,7 @@ from monitor.sip import options_code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from billing.board import Board
     from billing.ledger_types import Alarm, LiveTotal
     from billing.logs import EventLog
     from billing.settings import Settings
@@ -76,10 +76,10 @@ class AuditLook:
 class Watch:
     """`node`, `ledger` and `audit` are the last looks; None before the first."""
 
-    def __init__(self, settings: Settings, log: EventLog) -> None:
-        """Opens nothing yet."""
+    def __init__(self, settings: Settings, board: Board, log: EventLog) -> None:
+        """Looks at nothing yet."""
         self.settings = settings
-        self.board = Board(Path(settings.node.state_dir) / FILE_NAME)
+        self.board = board
         self.node: NodeLook | None = None
         self.ledger: LedgerLook | None = None
         self.audit: AuditLook | None = None
