@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PY := $(CURDIR)/.venv/bin/python
 # `make test ARGS="tests/unit -k rating"`, `make up ARGS="--host 192.0.2.1"`
 ARGS ?=
+LEDGER_ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help bootstrap demo test faults model lint up down lock clean
@@ -34,6 +35,7 @@ BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli 
 
 faults: bootstrap ## 200 faults over 20,000 calls, half an hour; ARGS="--seed 7" replays (docs/reliability.md)
 	@$(PY) -m tests.faults $(ARGS)
+	@$(PY) -m tests.faults.ledger $(LEDGER_ARGS)
 
 model: bootstrap ## two thousand histories in which anything dies anywhere; one again: ARGS="--seed 123"
 	@$(PY) -m tests.model $(ARGS)

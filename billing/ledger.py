@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "LedgerAddress", "check_settings"]
 
+LOCK_WAITS_OF_PEOPLE = 5
+"""A cashier or an administrator waits some seconds for a busy account rather than be told to try again."""
+
 
 class Ledger(CallsLedger, MoneyLedger, ReportsLedger, AdminLedger, StateLedger):
     """Everything that the ledger can be asked."""
@@ -39,6 +42,7 @@ class Ledger(CallsLedger, MoneyLedger, ReportsLedger, AdminLedger, StateLedger):
                 tls_ca=database.tls_ca,
                 timeout_s=database.timeout_s if timeout_s is None else timeout_s,
                 lock_wait_s=lock_wait_s,
+                lock_waits=1 if role == "proxy" else LOCK_WAITS_OF_PEOPLE,
             )
         )
 

@@ -79,7 +79,9 @@ class LedgerAddress:
     timeout_s: float = 1.0
     lock_wait_s: int = 1
     attempts: int = 3
-    """How often a routine is called when the server undoes it (deadlock, lock wait)."""
+    """How often a routine is called when the server undoes it (deadlock, conflict)."""
+    lock_waits: int = 1
+    """How often `lock_wait_s` is waited through for a lock that somebody else holds."""
 
 
 class LedgerSession:
@@ -163,11 +165,11 @@ class LedgerSession:
             attempt += 1
 
     def _may_try_again(self, error: Exception, attempt: int) -> bool:
-        """A deadlock is over at once. A lock that was not had in a second is somebody else's for longer: the caller
-        decides, for meanwhile others wait for him."""
+        """A deadlock is over at once. A lock that was not had in a second is somebody else's for longer: a proxy
+        decides for itself, for meanwhile others wait for it; behind a cashier nobody does."""
         code = _code(error)
         if code == ER.LOCK_WAIT_TIMEOUT:
-            return not self._address.lock_wait_s and attempt < LOCK_TRIES_MAX
+            return attempt < (self._address.lock_waits if self._address.lock_wait_s else LOCK_TRIES_MAX)
         return code in _TRY_AGAIN and attempt < self._address.attempts
 
     def _results(self, sql: str, args: Sequence[object]) -> list[Row]:

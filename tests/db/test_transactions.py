@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pymysql
@@ -214,3 +215,28 @@ def test_a_killed_statement_gives_its_locks_back(bank: Bank) -> None:
     holder.close()
     assert bank.cashier.transfer(new_key(), one, two, "1", "ann")[0].balance == 4
     victim.close()
+
+
+@pytest.mark.parametrize("length", [4, 6, 9])
+def test_a_session_that_cuts_lists_short_charges_everybody(bank: Bank, length: int) -> None:
+    """group_concat_max_len bounds JSON_ARRAYAGG, too. Whatever the session says, all legs are locked, held, charged and
+    answered for."""
+
+    def cut_short() -> None:
+        with bank.proxy._connected().cursor() as cursor:
+            cursor.execute(f"SET SESSION group_concat_max_len = {length}")
+
+    accounts = bank.chain("10", "10", "10")
+    cut_short()
+    key = bank.opened(accounts)
+    cut_short()
+    assert bank.proxy.extend_call(key, 120, 180, dict.fromkeys(range(3), Decimal("1.8"))).outcome == "extended"
+    cut_short()
+    answer = bank.proxy.settle_call(key, settlement(["0.6", "0.5", "0.4"], 180))
+    assert ("settled", list(accounts)) == (answer.outcome, [leg.account_id for leg in answer.legs])
+    assert [Decimal("9.4"), Decimal("9.5"), Decimal("9.6")] == [bank.available(account) for account in accounts]
+    lost = bank.opened(accounts)
+    bank.overdue(lost)
+    cut_short()
+    assert lost in bank.proxy.reap_calls("node1", 10)
+    bank.proxy.close()

@@ -491,7 +491,7 @@ class History:
         until = self.clock.now_ms + span_ms
         self.tell(f"{span_ms / 1000} s pass")
         while self.clock.now_ms < until:
-            cuts = [at for node in self.nodes if (at := node.next_cut_ms()) is not None and at > self.clock.now_ms]
+            cuts = [at for node in self.nodes for at in node.deadlines_ms()]
             step_ms = SUBSTEP_MS if self._up() else IDLE_MS
             self.clock.now_ms = min([until, self.clock.now_ms + step_ms, *cuts])
             self._arrive_all(1)

@@ -34,6 +34,9 @@ CALLS = {
 RESTART_MS = 300
 """A start of Kamailio takes longer than a millisecond: what was opened before it is older than it."""
 
+LOOK_MS = 100
+"""The cutter looks ten times a second."""
+
 PROCESSES = ("worker", "other worker", "timer", "cutter", "keeper")
 
 UP, EARLY, OVER = ("3", "4"), ("1", "2"), "5"
@@ -300,12 +303,12 @@ class Node:
             if process._unwritten and self.meterline is not None:
                 self.do(role, process.write_unwritten)
 
-    def next_cut_ms(self) -> int | None:
-        """When the next deadline comes, the cutter's or the dialog timer's."""
+    def deadlines_ms(self) -> list[int]:
+        """All that are to come, the cutter's and the dialog timer's."""
         if self.meterline is None:
-            return None
+            return []
         ends = [one.ends_ms for one in self.world.dialogs.values() if one.ends_ms and one.values["state"] in UP]
         cutter = self._cutter.value("_cutter")
         if cutter is not None and cutter._deadlines:
-            ends.append(cutter._deadlines[0].at_ms + self.booted_ms)
-        return min(ends, default=None)
+            ends += [deadline.at_ms + self.booted_ms for deadline in cutter._deadlines]
+        return [max(at, self.clock.now_ms + LOOK_MS) for at in ends]
