@@ -4,6 +4,7 @@
 #
 #   scripts/bootstrap.sh            everything
 #   scripts/bootstrap.sh venv       the virtual environment alone
+#   scripts/bootstrap.sh engine     Debian's container engine, for `make container`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +17,8 @@ readonly needed=(
     sip-tester python3-venv tzdata ca-certificates procps
 )
 readonly wanted=(kamailio-extra-modules) # taken where the release has them
+readonly engine_needed=(docker.io docker-compose debootstrap)
+readonly engine_wanted=(docker-cli docker-buildx)
 
 say() { printf 'bootstrap: %s\n' "$*"; }
 die() {
@@ -42,16 +45,18 @@ forbid_service_starts() {
     as_root chmod 755 /usr/sbin/policy-rc.d
 }
 
+# install_packages NEEDED WANTED: the names of two lists.
 install_packages() {
+    local -n must=$1 may=$2
     local missing=() package
-    for package in "${needed[@]}"; do installed "$package" || missing+=("$package"); done
+    for package in "${must[@]}"; do installed "$package" || missing+=("$package"); done
     if [[ ${#missing[@]} -eq 0 ]]; then return 0; fi
     command -v apt-get >/dev/null || die "this is not Debian; install by hand: ${missing[*]}"
     [[ $EUID -eq 0 ]] || command -v sudo >/dev/null ||
         die "packages are missing and there is no sudo; as root: apt-get install ${missing[*]}"
     say "apt-get update"
     as_root apt-get -qq update || die "apt-get update failed"
-    for package in "${wanted[@]}"; do
+    for package in "${may[@]}"; do
         installed "$package" || ! apt-cache show "$package" >/dev/null 2>&1 || missing+=("$package")
     done
     say "installing ${missing[*]}"
@@ -63,9 +68,17 @@ install_packages() {
         policy_made=
         trap - EXIT INT TERM
     fi
-    # The package also enables its service for the next boot; one that was there before us is left as it is.
-    if [[ " ${missing[*]} " == *" kamailio "* ]] && command -v systemctl >/dev/null; then
-        as_root systemctl --quiet --no-reload disable kamailio.service 2>/dev/null || true
+    disable_service kamailio kamailio.service
+    disable_service docker.io docker.service docker.socket
+}
+
+# disable_service PACKAGE UNIT..: a package also enables its service for the next boot. One that was there before us is
+# left as it is: `missing` is the list of what was just installed.
+disable_service() {
+    local package=$1
+    shift
+    if [[ " ${missing[*]} " == *" $package "* ]] && command -v systemctl >/dev/null; then
+        as_root systemctl --quiet --no-reload disable "$@" 2>/dev/null || true
     fi
 }
 
@@ -90,9 +103,10 @@ make_venv() {
 
 case ${1:-all} in
 all)
-    install_packages
+    install_packages needed wanted
     make_venv
     ;;
 venv) make_venv ;;
-*) die "unknown part \"$1\"; usage: scripts/bootstrap.sh [venv]" ;;
+engine) install_packages engine_needed engine_wanted ;;
+*) die "unknown part \"$1\"; usage: scripts/bootstrap.sh [venv|engine]" ;;
 esac
