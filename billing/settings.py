@@ -181,7 +181,7 @@ class LockoutSettings(Section):
     """How many wrong credentials of one (user, source) or (card, caller number) are borne within a window."""
 
     failures: Annotated[int, Field(ge=1, le=1000)] = 3  # from all strange places together: twice as many
-    window_s: Annotated[int, Field(ge=1, le=3600)] = 300  # kamailio.cfg keeps failures for two hours
+    window_s: Annotated[int, Field(ge=1, le=3600)] = 300
 
 
 class FloodSettings(Section):

@@ -13,6 +13,7 @@ from kemi import flood, ksr, log
 from kemi.headers import CARD_HEADER, PIN_HEADER
 from kemi.lockout import Guess
 from kemi.node import here
+from kemi.tables import ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,21 @@ def identify() -> Identified:
     return _by_trunk(trunk)
 
 
+def shows_fresh_credentials() -> bool:
+    """Whether the request has a digest whose nonce was given by this node, lately, and to its address.
+
+    Costs no database and leaves nothing behind: what somebody sends from addresses where he hears no answers ends here.
+    """
+    if not ksr.has_credentials(realm()):
+        return False
+    return ksr.check_digest(realm(), _no_ha1()) in (ksr.DIGEST_OK, ksr.DIGEST_WRONG)
+
+
+def _no_ha1() -> str:
+    """A hash that no password has, as long as the node's algorithm makes them."""
+    return _NO_HA1[: 64 if here().settings.sip.digest_algorithm == "SHA-256" else 32]
+
+
 def dial_plan(caller: Caller) -> DialPlan:
     """How the caller's account dials."""
     leg = caller.legs[0]
@@ -86,7 +102,7 @@ def _by_digest() -> Identified:
         raise Challenge  # not what was asked for, whatever it is; the module would take it for its own
     caller = _ask(lambda ledger: ledger.identify_digest(username, realm()))
     sha256 = here().settings.sip.digest_algorithm == "SHA-256"
-    ha1 = _NO_HA1[: 64 if sha256 else 32]  # an unknown user costs the same work as a known one
+    ha1 = _no_ha1()  # an unknown user costs the same work as a known one
     if caller is not None:
         ha1 = (caller.ha1_sha256 if sha256 else caller.ha1_md5) or ha1
     result = ksr.check_digest(realm(), ha1)
@@ -95,6 +111,8 @@ def _by_digest() -> Identified:
     right = result == ksr.DIGEST_OK and ksr.pv("$adu") == ksr.pv("$ou")
     _judge(caller, f"user:{caller.user_id if caller else 0}", ksr.source_ip(), f"user {username[:64]}", right=right)
     assert caller is not None
+    if ksr.count_up(ANSWERS, ksr.pv("$adr")) > 1:
+        raise Challenge  # overheard and sent again; who knows the password makes another one
     flood.remember_source()
     return Identified(caller, username)
 

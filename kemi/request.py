@@ -7,7 +7,7 @@ import re
 from billing import readiness
 from kemi import calls, dialogs, emergency, flood, ksr
 from kemi.headers import NOT_FOR_CARRIERS, is_cseq
-from kemi.identity import realm, trunk_of_source
+from kemi.identity import realm, shows_fresh_credentials, trunk_of_source
 from kemi.node import here
 from kemi.tables import CALL_ID_CHARACTERS_MAX, TAG_CHARACTERS_MAX
 
@@ -123,7 +123,7 @@ def _options() -> None:
 
 def _shows_credentials() -> bool:
     """A trunk's address or a digest; a caller with neither is challenged, at no cost and without a database."""
-    if trunk_of_source() is not None or ksr.has_credentials(realm()):
+    if trunk_of_source() is not None or shows_fresh_credentials():
         return True
     ksr.challenge(realm())
     return False

@@ -7,6 +7,7 @@ FAILURES   failed credentials. Keys hold their time window, for an entry's expir
 TRUSTED    (user, source address) that the right password came from, (card, caller number) likewise for the PIN
 CALL_RATE  calls of an account in a second
 SUSPECTS   carriers over TLS that did not answer at all
+ANSWERS    right answers to challenges, each of which works once; nobody fills this who has no password
 KNOWN      networks that the right password came from lately
 LOGGED     lines about strangers in a second; sources whose flood was told
 """
@@ -22,6 +23,7 @@ FAILURES = "failures"
 TRUSTED = "trusted"
 CALL_RATE = "call_rate"
 SUSPECTS = "suspects"
+ANSWERS = "answers"
 KNOWN = "known"
 LOGGED = "logged"
 

@@ -127,6 +127,7 @@ def environment(settings: Settings, settings_path: Path, rpc_socket: Path, run_d
         "METERLINE_RING_MS": str(settings.calls.ring_limit_s * 1000),
         "METERLINE_EARLY_S": str(settings.calls.early_dialog_s),
         "METERLINE_FLOOD_PER_S": str(settings.flood.requests_per_s),
+        "METERLINE_FAILURES": f"failures=>size=12;initval=0;autoexpire={2 * settings.lockout.window_s};",
         "METERLINE_TCP_IDLE_S": str(settings.flood.tcp_idle_s),
     }
     if settings.sip.digest_algorithm != "MD5":

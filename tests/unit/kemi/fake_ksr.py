@@ -4,6 +4,7 @@ It keeps the engine's oddities: three kinds of truth; null pseudo-variables; a p
 end where its brackets do is null; a header that was removed can still be read.
 """
 
+import itertools
 from types import SimpleNamespace
 
 
@@ -48,6 +49,7 @@ class World:
             "send": 1,
         }
         self.final_code = 500
+        self.answers = itertools.count()
 
     # --- setting up ---------------------------------------------------------------------------------------------------
 
@@ -138,6 +140,8 @@ class World:
             return self.dialog.variables.get(inner) if self.dialog else None
         if kind == "$dlg":
             return self.dialog.values.get(inner) if self.dialog else None
+        if name == "$adr" and name not in self.message:
+            return f"answer-{next(self.answers)}"  # everybody's answer has one of its own
         return self.message.get(name)
 
     def set(self, name, value):

@@ -70,6 +70,22 @@ def test_another_algorithm_is_asked_again(world, node, algorithm):
     assert "alice" == identity.identify().number
 
 
+def test_used_answer_is_asked_again(world, node):
+    """A right answer is good once, whoever sends it again."""
+    world.request(adr="an-answer")
+    assert "alice" == identity.identify().number
+    with pytest.raises(identity.Challenge):
+        identity.identify()
+
+
+def test_wrong_answers_are_not_remembered(world, node):
+    """Who has no password puts nothing into the table of used answers."""
+    world.request(adr="an-answer")
+    guess(world, 2)
+    assert {} == world.tables.get("answers", {})
+    assert "alice" == identity.identify().number
+
+
 def test_unknown_user_is_checked_and_refused_like_a_known_one(world, node):
     """An unknown user costs the same check and hears the same as a known one with a wrong password."""
     use(node, identify_digest=None)

@@ -78,6 +78,14 @@ def test_invite_without_contact_is_refused(world, script):
     assert ([400], []) == (world.replied, world.did("async"))
 
 
+@pytest.mark.parametrize("result", [-1, -3, -5, -6])
+def test_nonce_that_is_not_ours_costs_no_database(world, script, result):
+    """It is challenged by the SIP worker: no transaction, no async worker."""
+    world.truths["digest"] = result
+    script.request_route()
+    assert (True, [], []) == (challenged(world), world.did("transaction"), world.did("async"))
+
+
 @pytest.mark.parametrize("method", ["REGISTER", "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH", "BYE", "UPDATE", "INFO"])
 def test_other_methods_are_not_allowed(world, script, method):
     """Outside a dialog there are INVITE and OPTIONS alone."""
