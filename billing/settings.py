@@ -137,9 +137,14 @@ class TlsSettings(Section):
 
     certificate: AbsolutePath | None = None  # PEM: the node's own, then those between it and its authority
     private_key: AbsolutePath | None = None  # PEM, not encrypted; nobody but the node may read it
-    ca: AbsolutePath = Path("/etc/ssl/certs/ca-certificates.crt")  # PEM: the authorities that are believed
+    ca: AbsolutePath = Path("/etc/ssl/certs")  # authorities that are believed: a PEM file, or a folder (openssl rehash)
     verify_carriers: bool = True  # a carrier shows a certificate of theirs with his host's name, or gets no call
     verify_callers: bool = False  # so does everybody who connects, whoever that is
+
+    @property
+    def authorities(self) -> tuple[str | None, str | None]:
+        """`ca` as Python's ssl takes it: cafile and capath."""
+        return (None, str(self.ca)) if self.ca.is_dir() else (str(self.ca), None)
 
 
 class CallSettings(Section):

@@ -48,7 +48,8 @@ def tick() -> None:
 
 def what_is_wrong(host: str, port: int, tls: TlsSettings) -> str:
     """Connect as Kamailio does; what OpenSSL has against the certificate, empty if it is good."""
-    context = ssl.create_default_context(cafile=str(tls.ca))
+    file, folder = tls.authorities
+    context = ssl.create_default_context(cafile=file, capath=folder)
     assert tls.certificate is not None
     context.load_cert_chain(tls.certificate, tls.private_key)
     try:

@@ -14,7 +14,7 @@ readonly venv=.venv
 readonly needed=(
     kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-tls-modules
     mariadb-server-core mariadb-client-core
-    sip-tester python3-venv tzdata ca-certificates procps
+    sip-tester python3-venv tzdata ca-certificates procps netbase
 )
 readonly wanted=(kamailio-extra-modules) # taken where the release has them
 readonly engine_needed=(docker.io docker-compose debootstrap)

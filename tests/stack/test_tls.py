@@ -39,6 +39,8 @@ def test_servers_and_clients_are_verified_as_the_settings_say(identity, authorit
     assert (1, 1) == (server.count("method = TLSv1.2+"), client.count("method = TLSv1.2+"))
     assert ("require_certificate = no" in server, "require_certificate = yes" in client) == (True, True)
     assert f"ca_list = {authority.certificate}" in client
+    tls.prepare(settings(identity, authority, tmp_path, ca=tmp_path), tmp_path)
+    assert f"ca_path = {tmp_path}" in tls.configuration_file(tmp_path).read_text()
     tls.prepare(settings(identity, authority, tmp_path, verify_callers=True, verify_carriers=False), tmp_path)
     server, client = tls.configuration_file(tmp_path).read_text().split("[client:default]")
     assert ("require_certificate = yes" in server, "require_certificate = no" in client) == (True, True)

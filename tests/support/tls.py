@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import select
+import shutil
 import socket
 import ssl
 import subprocess
@@ -54,6 +55,14 @@ class Authority:
         (folder / "serial").write_text("01\n")
         (folder / "ca.cnf").write_text(_CA_SETTINGS.format(folder=folder))
         self._openssl("req", "-x509", "-days", "2", *_new_key(self._key), "-subj", f"/CN={name}", "-out", "ca.pem")
+
+    def as_folder(self) -> Path:
+        """A folder that OpenSSL finds this authority in."""
+        folder = self.folder / "trusted"
+        folder.mkdir()
+        shutil.copy(self.certificate, folder)
+        self._openssl("rehash", str(folder))
+        return folder
 
     def identity(self, name: str, *alternatives: str, expired: bool = False) -> Identity:
         """A key and a certificate with this common name and these alternative names ("DNS:..", "IP:..")."""

@@ -53,7 +53,7 @@ def tls(tmp_path_factory):
         (folder / file.name).chmod(0o644)  # a private server runs as nobody
     sip, sips = free_port(), free_port()
     sockets = [f"udp:127.0.0.1:{sip}", f"tcp:127.0.0.1:{sip}", f"tls:127.0.0.1:{sips}"]
-    files = {"certificate": str(node.certificate), "private_key": str(node.key), "ca": str(authority.certificate)}
+    files = {"certificate": str(node.certificate), "private_key": str(node.key), "ca": str(authority.as_folder())}
     overrides = OVERRIDES | {
         "calls": {**OVERRIDES["calls"], "carrier_silence_s": 1},
         "database": {"tls_ca": str(authority.certificate)},

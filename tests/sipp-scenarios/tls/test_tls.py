@@ -147,7 +147,8 @@ def test_callers_show_certificates_by_setting(tls, good):
     """With `verify_callers` who has none of the authority's is not heard; who has one is asked for a digest."""
     world = tls.world
     stack = world.stack
-    stack._overrides = {**stack._overrides, "tls": {**stack._overrides["tls"], "verify_callers": True}}
+    asked = {"verify_callers": True, "ca": str(tls.authority.certificate)}
+    stack._overrides = {**stack._overrides, "tls": {**stack._overrides["tls"], **asked}}
     stack._write_settings()
     stack.kamailio.stop()
     stack.kamailio.start()
