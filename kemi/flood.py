@@ -43,7 +43,9 @@ def workers() -> str:
 
 def remember_source() -> None:
     """The right password came from here."""
-    ksr.count_up(KNOWN, _network())
+    network = _network()
+    if ksr.count_up(KNOWN, network) == 1:
+        here().memory.add(KNOWN, network)
 
 
 def keep_connection() -> None:

@@ -56,6 +56,7 @@ def tick() -> None:
     _ticks += 1
     node = here()
     node.board.mark("keeper_ms")
+    node.memory.restore()
     _stand_in_for_the_drain()
     try:
         if not _watched:

@@ -21,6 +21,7 @@ from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
 from billing.rates import RateLookup
 from kemi import dialog_store, log
+from kemi.memory import Memory
 from kemi.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Node:
         )
         self.room = JournalRoom(state / "journal", settings.journal)
         self.pulse = Pulse(state / "pulse", dialog_store.identity(os.environ.get("METERLINE_DIALOG_DB", "")))
+        self.memory = Memory(state / "places")
         self.directory = DirectoryFile(state / "directory.json")
         self._started_ms = monotonic_ms()
         self.board.note("proxy_started_ms", self._started_ms)

@@ -1,5 +1,6 @@
 import contextlib
 import sqlite3
+import subprocess
 from decimal import Decimal
 
 import pytest
@@ -177,6 +178,22 @@ def test_killed_between_the_answer_and_the_200(world, ends):
     caller.caught_up()
     assert [] == caller.heard("INVITE", 200)
     books_are_right(world)
+
+
+def test_callers_are_no_strangers_after_a_kill(world, ends):
+    """From where the right password came is known to the next proxy: a flood is none of theirs (kemi/flood.py)."""
+    _, stack = ends
+    caller = stack.enter_context(Party(world, host="127.0.0.29"))
+    dialog = caller.call(world.phone(world.customer("1")))
+    assert 200 == caller.hang_up(dialog).code
+    kill_and_start(world)
+    wait_until(lambda: "127.0.0.29" in known_places(world), 5, "the place is known again")
+    books_are_right(world)
+
+
+def known_places(world):
+    command = ["/usr/sbin/kamcmd", "-s", f"unix:{world.stack.kamailio.rpc_socket}", "htable.dump", "known"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def test_drain_killed(world, ends):
