@@ -38,6 +38,11 @@ def check(tmp_path):
         ),
         ("billing/a.py", "from kemi.ksr import log\n", "billing/a.py:1: billing imports kemi.ksr"),
         ("billing/a.py", "import http.client\n", "billing/a.py:1: billing imports http.client"),
+        (
+            "kemi/node.py",
+            "from monitor import watch\n",
+            "kemi/node.py:1: kemi imports monitor; nothing that carries calls depends on who watches",
+        ),
         ("billing/rating.py", "import pymysql\n", "billing/rating.py:1: is pure, but imports pymysql"),
         ("cli/a.py", "def f():\n" + "    pass\n" * 70, "cli/a.py:1: f has 71 lines, more than 70"),
         (

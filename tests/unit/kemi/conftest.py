@@ -63,6 +63,7 @@ def node(world, tmp_path):
     )
     made._rates = Rates(rate())
     keeper._ticks = 0
+    keeper._short_of_money.clear()
     keeper._watched = True
     keeper._without_dialog.clear()
     cutter._cutter = None

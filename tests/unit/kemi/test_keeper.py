@@ -65,6 +65,29 @@ def test_lost_answer_to_a_renewal_is_found_again(up, node, script):
     assert ("240", [181]) == (up.dialog.variables["g"], up.dialog.lifetimes)
 
 
+@pytest.mark.parametrize(
+    ("left_ms", "answered_ago_ms", "late"),
+    [(59_000, 61_000, 0), (31_000, 89_000, 0), (29_000, 91_000, 1), (6_000, 500, 0)],
+)
+def test_renewal_with_half_of_its_lead_gone_is_late(up, node, script, events, left_ms, answered_ago_ms, late):
+    """A database that was away, or slow. A first grant that was short from the beginning is due at once, and not late."""
+    call = live_call(deadline_in_ms=left_ms, answered_ago_ms=answered_ago_ms)
+    use(node, live_calls=[[call]], extend_call=extended(240))
+    script.keeper("keeper")
+    assert [29_000] * late == [line["deadline_in_ms"] for line in events("renewal_late")]
+    assert late == node.board.totals().get('events_total{event="renewal_late"}', 0)
+
+
+def test_money_that_comes_late_is_no_late_renewal(up, node, script, events):
+    """Refused for money until the last seconds, then paid in."""
+    poor = live_call(live_leg(available="0"), deadline_in_ms=20_000, answered_ago_ms=100_000)
+    rich = live_call(deadline_in_ms=19_000, answered_ago_ms=101_000)
+    use(node, live_calls=[[poor], [rich]], extend_call=extended(240))
+    script.keeper("keeper")
+    script.keeper("keeper")
+    assert ("240", []) == (up.dialog.variables["g"], events("renewal_late"))
+
+
 def test_dialogs_longer_grant_is_not_shortened(up, node, script):
     """The ledger was asked before the last renewal was answered: an older grant takes nothing back."""
     up.dialog.variables["g"] = "360"
