@@ -82,8 +82,7 @@ def _labelled(name: str, text: str, label: str, values: Iterable[tuple[str, floa
 
 def _counted(watch: Watch) -> Iterator[Metric]:
     totals = watch.board.totals()
-    for place in ("bucket", "sum"):
-        totals.setdefault(f"cut_lateness_{place}{{}}", 0)
+    totals.setdefault("cut_lateness_sum{}", 0)
     for event in SHOWN_FROM_THE_START:
         totals.setdefault(f'events_total{{event="{event}"}}', 0)
     totals.setdefault("overflow", 0)

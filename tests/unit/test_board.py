@@ -3,12 +3,14 @@
 import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from billing import board as module
 from billing.board import NAMES_MAX, OVERFLOW, Board
 from billing.breaker import Breaker
+from stack.processes import started_at, wait_until
 
 CHILDREN = 8
 COUNTS_EACH = 2_000
@@ -53,16 +55,35 @@ def test_counters_go_on_after_a_restart(path):
     assert {'calls_total{result="busy"}': 3} == Board(path).totals()
 
 
-def test_a_name_that_two_enter_at_once_stands_there_once(path):
-    """The table of names is written under a lock."""
+def test_names_that_two_enter_at_once_do_not_overwrite_each_other(path, monkeypatch):
+    """The table of names is written under a lock: who comes while another has just read it waits until it is written."""
     board = Board(path)
+    looked, go_on = os.pipe(), os.pipe()
+    names_on_board = Board._names_on_board
 
-    def enter():
-        for number in range(40):
-            board.count(f"n{number}")
+    def slow_look(board):
+        names = names_on_board(board)
+        os.write(looked[1], b".")
+        os.read(go_on[0], 1)
+        return names
 
-    assert ended_well(*(in_child(enter) for _ in range(CHILDREN)))
-    assert {f"n{number}": CHILDREN for number in range(40)} == board.totals()
+    def enter_slowly():
+        monkeypatch.setattr(Board, "_names_on_board", slow_look)
+        board.count("first")
+
+    first = in_child(enter_slowly)
+    os.read(looked[0], 1)
+    second = in_child(lambda: board.count("second"))
+    wait_until(lambda: started_at(second) is None or waits_for_lock(second), 10, "the second one waits, or is done")
+    os.write(go_on[1], b".")
+    assert ended_well(first, second)
+    assert {"first": 1, "second": 1} == Board(path).totals()
+
+
+def waits_for_lock(pid):
+    """proc(5), locks: who is blocked stands behind an arrow."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and f" {pid} " in line for line in lines)
 
 
 def test_names_without_end_are_counted_together(path):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from billing.board import Board
+from billing.board import CUT_BOUNDS_MS, Board
 from billing.ledger_types import LiveTotal
 from billing.settings import Settings
 from kemi.refusals import ANSWERS
@@ -157,6 +157,18 @@ def test_scrape_asks_the_default_address():
     scrape = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"][0]
     default = Settings.model_fields["monitor"].default.listen
     assert ("meterline", [default]) == (scrape["job_name"], scrape["static_configs"][0]["targets"])
+
+
+def test_buckets_hold_all_that_is_smaller(watch):
+    """As Prometheus wants them: cumulative, in seconds, the sum and the count beside them."""
+    board = Board(None)
+    for value_ms in (40, 150, 9000):
+        board.observe_ms("cut_lateness", value_ms, CUT_BOUNDS_MS)
+    page = metrics.exposition(SimpleNamespace(**{**vars(watch), "board": board})).decode()
+    shown = dict(re.findall(r'meterline_cut_lateness_seconds_bucket\{le="([^"]*)"\} (\S+)', page))
+    expected = {"0.05": 1, "0.1": 1, "0.2": 2, "0.5": 2, "1.0": 2, "2.0": 2, "5.0": 2, "+Inf": 3}
+    assert expected == {bound: float(value) for bound, value in shown.items()}
+    assert "meterline_cut_lateness_seconds_count 3.0\nmeterline_cut_lateness_seconds_sum 9.19\n" in page
 
 
 def test_damaged_name_on_the_board_takes_no_other_figure_along(watch):
