@@ -56,7 +56,7 @@ def test_counters_go_on_after_a_restart(path):
 
 
 def test_names_that_two_enter_at_once_do_not_overwrite_each_other(path, monkeypatch):
-    """The table of names is written under a lock: who comes while another has just read it waits until it is written."""
+    """The table of names is written under a lock: who comes while another looks into it waits."""
     board = Board(path)
     looked, go_on = os.pipe(), os.pipe()
     names_on_board = Board._names_on_board

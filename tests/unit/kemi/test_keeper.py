@@ -70,7 +70,7 @@ def test_lost_answer_to_a_renewal_is_found_again(up, node, script):
     [(59_000, 61_000, 0), (31_000, 89_000, 0), (29_000, 91_000, 1), (6_000, 500, 0)],
 )
 def test_renewal_with_half_of_its_lead_gone_is_late(up, node, script, events, left_ms, answered_ago_ms, late):
-    """A database that was away, or slow. A first grant that was short from the beginning is due at once, and not late."""
+    """A database that was away, or slow. A first grant that was short is due at once, and not late."""
     call = live_call(deadline_in_ms=left_ms, answered_ago_ms=answered_ago_ms)
     use(node, live_calls=[[call]], extend_call=extended(240))
     script.keeper("keeper")
