@@ -27,6 +27,7 @@ from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
 from billing.logs import EventLog
 from billing.money import format_amount
+from billing.privileges import drop_into_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,6 +227,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT. Exit code 2 for a bad setting, named in one line of the log."""
     try:
         settings = settings_module.load()
+        drop_into_place(settings, settings_module.path_from_environment())
         ledger = Ledger.for_proxy(settings.database, lock_wait_s=0)
         drain = Drain(settings, ledger)
         try:

@@ -279,7 +279,7 @@ def load(path: Path | None = None) -> Settings:
 
     Raises SettingsError, one line that names each setting that is missing, unknown or makes no sense.
     """
-    source = path or _path_from_environment()
+    source = path or path_from_environment()
     content = _read(source) if source else {}
     for folder in filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(":")):
         _add_secrets(content, Path(folder))
@@ -291,7 +291,8 @@ def load(path: Path | None = None) -> Settings:
         raise SettingsError(f"{where}: {'; '.join(_describe(one) for one in error.errors())}") from None
 
 
-def _path_from_environment() -> Path | None:
+def path_from_environment() -> Path | None:
+    """The settings file that is read when none is named; None when there is none."""
     if named := os.environ.get(PATH_VARIABLE):
         return Path(named)
     return DEFAULT_PATH if DEFAULT_PATH.exists() else None

@@ -13,6 +13,7 @@ from billing import settings as settings_module
 from billing.board import FILE_NAME, Board
 from billing.errors import MeterlineError
 from billing.logs import EventLog
+from billing.privileges import drop_into_place
 from monitor.server import Server
 from monitor.watch import Watch
 
@@ -23,6 +24,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT. Exit code 2 for a bad setting, named in one line of the log."""
     try:
         settings = settings_module.load()
+        drop_into_place(settings, settings_module.path_from_environment())
         board = Board(settings.node.state_dir / FILE_NAME)
         log = EventLog(PART, settings.node.name, board.count_event)
         watch = Watch(settings, board, log)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from billing import settings as settings_module
+from billing.privileges import UMASK
 from billing.settings import Settings
 from monitor.sip import options_code
 from stack import tls
@@ -71,6 +72,7 @@ class PrivateKamailio:
             folder=self.folder,
             env=environment(settings, self.settings_path, self.rpc_socket, self.folder),
             cwd=self.folder,
+            umask=UMASK,
         )
         self._child.start()
         try:

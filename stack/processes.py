@@ -118,6 +118,7 @@ class Child:
         folder: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        umask: int = -1,
     ) -> None:
         self.name = name
         self.args = [str(arg) for arg in args]
@@ -125,6 +126,7 @@ class Child:
         self.pid_file = folder / f"{name}.pid"
         self._env = dict(env) if env is not None else None
         self._cwd = cwd
+        self._umask = umask
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -149,6 +151,7 @@ class Child:
                 self.args,
                 env=self._env,
                 cwd=self._cwd,
+                umask=self._umask,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from billing import settings as settings_module
 from billing.errors import SettingsError
+from billing.privileges import drop_into_place, refuse_root
 from stack import tls
 from stack.kamailio import RPC_SOCKET, command, environment, make_state
 
@@ -22,7 +23,9 @@ def main() -> None:
     run_folder = Path(sys.argv[1])
     settings_path = Path(os.environ[settings_module.PATH_VARIABLE]).absolute()
     try:
+        refuse_root()
         settings = settings_module.load(settings_path)
+        drop_into_place(settings, settings_path)
         tls.prepare(settings, run_folder)
     except SettingsError as error:
         sys.exit(str(error))
