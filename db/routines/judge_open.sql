@@ -1,19 +1,19 @@
 -- May the call of open_call start? 'opened' and the number of the highest step that every leg can pay, or the first
--- reason against it: all that is wrong with leg 0, then leg 1.. p_limited: some account has a limit by day or hour.
--- The purses are locked. Internal.
+-- reason against it: all that is wrong with leg 0, then leg 1.., and at last the limits by day and hour, if some
+-- account has one (p_limited; p_near: the call may bring it to 80 %). The purses are locked. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE judge_open(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_content LONGTEXT,
   OUT p_outcome VARCHAR(32),
   OUT p_failed_leg TINYINT UNSIGNED,
   OUT p_step INT,
-  OUT p_limited BOOLEAN
+  OUT p_limited BOOLEAN,
+  OUT p_near BOOLEAN
 )
 SQL SECURITY DEFINER
 READS SQL DATA
 BEGIN
   DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
-  DECLARE v_hour DATETIME DEFAULT DATE_FORMAT(v_now, '%Y-%m-%d %H:00:00');
   DECLARE v_user BIGINT UNSIGNED DEFAULT JSON_VALUE(p_content, '$.user');
   DECLARE v_user_calls INT;
   DECLARE v_first VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin;
@@ -40,31 +40,18 @@ BEGIN
                WHEN purse.balance + purse.credit_limit - purse.held < account.low_balance
                     AND purse.calls >= account.low_balance_max_calls THEN 'too_many_calls'
                WHEN v_user_calls >= user.max_calls THEN 'too_many_calls'
-               WHEN all_calls.calls >= account.max_calls_per_hour OR account.max_calls_per_hour = 0
-                    THEN 'hourly_limit'
-               WHEN calls_there.calls >= account.max_calls_per_hour_per_destination
-                    OR account.max_calls_per_hour_per_destination = 0 THEN 'hourly_destination_limit'
                WHEN purse.balance + purse.credit_limit - purse.held < GREATEST(given.smallest, given.least)
                     THEN 'insufficient_balance'
-               WHEN GREATEST(given.smallest, given.least) > 0
-                    AND IF(purse.spend_day = DATE(v_now), purse.spent, 0) + purse.held
-                      + GREATEST(given.smallest, given.least) > account.daily_spend_limit THEN 'spending_limit'
              END AS refusal
         FROM JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
                leg FOR ORDINALITY,
                account_id BIGINT UNSIGNED PATH '$.account',
-               destination VARCHAR(64) PATH '$.destination',
                smallest DECIMAL(18,6) PATH '$.smallest',
                least DECIMAL(18,6) PATH '$.holds[last]'
              )) AS given
         STRAIGHT_JOIN account ON account.id = given.account_id
         STRAIGHT_JOIN purse ON purse.account_id = given.account_id
         LEFT JOIN user ON user.id = v_user AND given.leg = 1
-        LEFT JOIN call_count AS all_calls ON all_calls.account_id = given.account_id AND all_calls.destination = ''
-         AND all_calls.hour = v_hour
-        LEFT JOIN call_count AS calls_there ON calls_there.account_id = given.account_id
-         AND calls_there.destination = given.destination COLLATE utf8mb4_general_ci AND given.destination <> ''
-         AND calls_there.hour = v_hour
     )
     SELECT MIN(CONCAT(leg, refusal)), MAX(limited) INTO v_first, p_limited FROM judged; -- a chain's leg is one digit
     SET p_failed_leg = LEFT(v_first, 1);
@@ -74,7 +61,10 @@ BEGIN
       CALL refuse(CONCAT('chain_changed: leg ', p_failed_leg, ' of call ', p_key, ' is not followed by its parent'));
     ELSEIF p_outcome = 'unknown_user' THEN
       CALL refuse(CONCAT('unknown_user: user ', v_user, ' does not belong to the account of call ', p_key));
-    ELSEIF p_outcome IS NULL THEN
+    ELSEIF p_outcome IS NULL AND p_limited THEN
+      CALL judge_limits(p_content, p_outcome, p_failed_leg, p_near);
+    END IF;
+    IF p_outcome IS NULL THEN
       CALL choose_step(p_content, p_step);
       SET p_outcome = 'opened';
     END IF;

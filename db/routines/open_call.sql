@@ -21,6 +21,7 @@ BEGIN
   DECLARE v_grant_s INT UNSIGNED;
   DECLARE v_step INT;
   DECLARE v_limited BOOLEAN;
+  DECLARE v_near BOOLEAN;
   DECLARE v_legs LONGTEXT;
 
   CALL refuse_in_transaction('open_call');
@@ -50,11 +51,13 @@ BEGIN
     ELSEIF v_stored_hash IS NOT NULL THEN
       SET v_outcome = 'opened';
     ELSE
-      CALL judge_open(v_key, p_content, v_outcome, v_failed_leg, v_step, v_limited);
+      CALL judge_open(v_key, p_content, v_outcome, v_failed_leg, v_step, v_limited, v_near);
       IF v_outcome = 'opened' THEN
         CALL write_open(v_key, p_content, v_hash, v_step, v_grant_s);
         IF v_limited THEN
           CALL count_call(v_key);
+        END IF;
+        IF v_near THEN
           CALL warn_of_calls(v_key);
           CALL warn_of_spending(v_key);
         END IF;

@@ -41,6 +41,12 @@ class ModelAccount:
             return Decimal("Infinity")
         return max(ZERO, self.daily_spend_limit - self.spent - self.held)
 
+    def limit_reached(self, least: Decimal) -> str | None:
+        """Which limit by hour or day a call that holds this much would pass."""
+        if self.max_calls_per_hour is not None and self.calls_this_hour >= self.max_calls_per_hour:
+            return "hourly_limit"
+        return "spending_limit" if least and self.room() < least else None
+
     def refusal(self) -> str | None:
         """Why no further call may start, money aside."""
         if self.status != "active":
@@ -50,8 +56,6 @@ class ModelAccount:
         low = self.low_balance is not None and self.available < self.low_balance
         if low and self.low_balance_max_calls is not None and self.calls >= self.low_balance_max_calls:
             return "too_many_calls"
-        if self.max_calls_per_hour is not None and self.calls_this_hour >= self.max_calls_per_hour:
-            return "hourly_limit"
         return None
 
 
@@ -113,10 +117,12 @@ class Model:
             refusal = account.refusal()
             if refusal is None and account.available < price * STEPS[-1]:
                 refusal = "insufficient_balance"
-            if refusal is None and account.room() < price * STEPS[-1]:
-                refusal = "spending_limit"
             if refusal is not None:
-                account.refused_by_limit += refusal in ("spending_limit", "hourly_limit")
+                return refusal, leg, 0
+        for leg, (account, price) in enumerate(zip(chain, prices, strict=True)):
+            refusal = account.limit_reached(price * STEPS[-1])
+            if refusal is not None:
+                account.refused_by_limit += 1
                 return refusal, leg, 0
         payable = (
             s for s in STEPS if all(min(a.available, a.room()) >= p * s for a, p in zip(chain, prices, strict=True))
