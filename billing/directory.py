@@ -53,6 +53,8 @@ class Directory:
 
     trunks: tuple[Trunk, ...] = ()
     carriers: tuple[Carrier, ...] = ()
+    twin: str = ""
+    """Not empty: another instance of this node's name is alive, this one; then new calls are refused."""
 
     @cached_property
     def _networks(self) -> tuple[tuple[Network, Trunk], ...]:
@@ -99,6 +101,7 @@ class Directory:
         directory = Directory(
             trunks=tuple(Trunk(**{**trunk, "networks": tuple(trunk["networks"])}) for trunk in content["trunks"]),
             carriers=tuple(Carrier(**carrier) for carrier in content["carriers"]),
+            twin=content.get("twin", ""),
         )
         directory._networks  # noqa: B018 - a network that cannot be read must show here, not at a call
         return directory

@@ -22,6 +22,7 @@ from billing import settlement
 from billing.board import FILE_NAME, Board
 from billing.directory import Carrier, Directory, Trunk, publish
 from billing.errors import KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable, MeterlineError
+from billing.instance import instance_in
 from billing.journal import JournalReader, JournalWriter
 from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
@@ -68,7 +69,7 @@ class Drain:
     """One journal, one ledger. `run` until `stop` is set."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        """Raises JournalBusy while another drain has this journal."""
+        """Raises JournalBusy while another drain has this journal, SettingsError when nothing can be kept there."""
         state = Path(settings.node.state_dir)
         self._settings = settings
         self._ledger = ledger
@@ -80,6 +81,8 @@ class Drain:
         self.log = EventLog("drain", settings.node.name, self._board.count_event)
         self._started_s = time.monotonic()
         self._put_back = 0
+        self._instance = instance_in(state)
+        self._twin = ""
         self._alarms_told: set[tuple[object, ...]] = set()
         self._room = JournalRoom(state / "journal", settings.journal)
         self._disk_work = (
@@ -169,8 +172,22 @@ class Drain:
             file.write(json.dumps({"error": repr(error), "fact": entry.fact}) + "\n")
 
     def _beat(self) -> None:
-        self._ledger.heartbeat(self._settings.node.name, int((time.monotonic() - self._started_s) * 1000))
+        up_ms = int((time.monotonic() - self._started_s) * 1000)
+        own = self._instance
+        claim = self._ledger.heartbeat(self._settings.node.name, up_ms, own.name, own.place)
         self._board.mark("drain_ledger_ms")
+        self._note_twin("" if claim.outcome == "alive" else f"{claim.instance} at {claim.place}")
+
+    def _note_twin(self, twin: str) -> None:
+        """Another instance of our name is alive: it goes on untouched, and here new calls are refused (the proxy reads
+        it in the directory) and nothing is reaped or reconciled, until that one is silent for 10 s."""
+        if twin != self._twin:
+            own = f"{self._instance.name} at {self._instance.place}"
+            if twin:
+                self.log.event("node_taken", "err", other=twin, own=own)
+            else:
+                self.log.event("node_regained", "notice", own=own)
+        self._twin = twin
 
     def _publish_directory(self) -> None:
         trunks = tuple(
@@ -181,7 +198,7 @@ class Drain:
             Carrier(one.carrier_id, one.name, one.host, one.port, one.transport, one.priority, one.dial_prefix)
             for one in self._ledger.carriers()
         )
-        if publish(Directory(trunks, carriers), self._directory):
+        if publish(Directory(trunks, carriers, self._twin), self._directory):
             self.log.event("directory_changed", trunks=len(trunks), carriers=len(carriers))
 
     def _good_networks(self, trunk: TrunkRow) -> tuple[str, ...]:
@@ -219,6 +236,8 @@ class Drain:
         self._ledger.forget_counts()
 
     def _reap(self) -> None:
+        if self._twin:
+            return
         for call_key in self._ledger.reap_calls(None, REAP_MAX):
             self.log.event("call_reaped", "err", call_key=call_key)
 

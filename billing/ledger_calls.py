@@ -13,6 +13,7 @@ from billing.ledger_types import (
     CallRecord,
     CallToSettle,
     ChargedLeg,
+    Claim,
     ExtendAnswer,
     HeldLeg,
     Leg,
@@ -113,9 +114,14 @@ class CallsLedger(LedgerSession):
         """Remove counts of hours that are over, and alarms of long ago."""
         self._call("forget_counts")
 
-    def heartbeat(self, node: str, up_ms: int | None = None) -> None:
-        """The node is alive, and has been for `up_ms`."""
-        self._call("heartbeat", node, up_ms)
+    def heartbeat(self, node: str, up_ms: int | None = None, instance: str | None = None, place: str = "") -> Claim:
+        """An instance of the node is alive, and has been for `up_ms`. Answers whose the node's name is."""
+        return record(Claim, self._call("heartbeat", node, up_ms, instance, clean(place))[0])
+
+    def instance_of(self, node: str) -> str | None:
+        """The instance that the node's name belongs to; None before its first heartbeat."""
+        rows = self._select("SELECT instance FROM v_node WHERE name = %s", node)
+        return rows[0]["instance"] if rows else None
 
     # --- calls in progress --------------------------------------------------------------------------------------------
 

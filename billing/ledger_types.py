@@ -516,3 +516,15 @@ class NodeRow:
     booted_at: datetime
     heartbeat_at: datetime
     silent_ms: int
+    instance: str | None
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose a node's name is: ours ('alive'), or another instance's that was heard of `silent_ms` ago ('taken')."""
+
+    outcome: str
+    instance: str | None
+    place: str
+    silent_ms: int

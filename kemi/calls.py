@@ -155,6 +155,8 @@ def _digits(identified: Identified) -> str:
 def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Authorized:
     """Open the call in the ledger. Raises Refused, also when nobody can say whether it was opened."""
     node = here()
+    if twin := node.directory.current().twin:  # its calls and ours could not be told apart
+        raise Refused("billing_unavailable", f"node {node.name} is also {twin}")
     try:
         node.room.check()
         node.journal.append(facts.opening(attempt.call_key, identified.caller.legs[0].account_id))

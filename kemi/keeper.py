@@ -26,6 +26,7 @@ RECONCILE_EVERY = 5
 
 _ticks = 0
 _watched = False
+_twin_seen = False
 _unsure: dict[str, int] = {}
 """Calls whose renewal had no answer, and how often to look: the ledger may lengthen them without their dialogs."""
 
@@ -69,13 +70,23 @@ def tick() -> None:
         _short_of_money.intersection_update(call.call_key for call in due)
         for call in due:
             _renew(call)
-        if _ticks % RECONCILE_EVERY == 0:
+        if _ticks % RECONCILE_EVERY == 0 and _name_is_ours():
             _reconcile()
         node.breaker.succeeded()
     except LedgerUnavailable as error:
         if not isinstance(error, LedgerBusy):
             node.breaker.failed()
         log.event("ledger_failed", "err", process="keeper", error=str(error))
+
+
+def _name_is_ours() -> bool:
+    """Whether this node's calls in the ledger are our own. Once another node with our name was seen they are not, also
+    when it has fallen silent: it may be cut off with its calls up."""
+    global _twin_seen  # noqa: PLW0603 - the process's own
+    node = here()
+    owner = node.ledger.instance_of(node.name)
+    _twin_seen = _twin_seen or not node.instance.same_folder(owner)
+    return owner == node.instance.name and not _twin_seen
 
 
 def _stand_in_for_the_drain() -> None:

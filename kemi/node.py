@@ -16,6 +16,7 @@ from ulid import ULID
 from billing.board import FILE_NAME, Board
 from billing.breaker import Breaker, monotonic_ms
 from billing.directory import DirectoryFile
+from billing.instance import instance_in
 from billing.journal import JournalUnwritable, JournalWriter
 from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
@@ -47,6 +48,7 @@ class Node:
         self.room = JournalRoom(state / "journal", settings.journal)
         self.pulse = Pulse(state / "pulse", dialog_store.identity(os.environ.get("METERLINE_DIALOG_DB", "")))
         self.memory = Memory(state / "places")
+        self.instance = instance_in(state)
         self.directory = DirectoryFile(state / "directory.json")
         self._started_ms = monotonic_ms()
         self.board.note("proxy_started_ms", self._started_ms)

@@ -1,5 +1,5 @@
 -- Proxies, and how long ago each was heard of.
 CREATE OR REPLACE ALGORITHM = TEMPTABLE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER VIEW v_node AS
-SELECT name, booted_at, heartbeat_at,
+SELECT name, booted_at, heartbeat_at, instance, place,
        TIMESTAMPDIFF(MICROSECOND, heartbeat_at, UTC_TIMESTAMP(6)) DIV 1000 AS silent_ms
   FROM node

@@ -502,3 +502,30 @@ def test_a_heartbeat_is_remembered(bank: Bank) -> None:
     assert timedelta(seconds=60) == first.heartbeat_at - first.booted_at
     assert first.booted_at == second.booted_at
     assert first.heartbeat_at < second.heartbeat_at
+
+
+def test_a_nodes_name_belongs_to_one_instance(bank: Bank) -> None:
+    """The second one is told whose it is, and takes nothing; a restart of the first is the first."""
+    first = bank.proxy.heartbeat("twice", 1_000, "A", "one:/state")
+    (row,) = [node for node in bank.cashier.nodes() if node.name == "twice"]
+    second = bank.proxy.heartbeat("twice", 5_000, "B", "two:/state")
+    again = bank.proxy.heartbeat("twice", 0, "A", "one:/state")
+
+    assert ("alive", "taken", "alive") == (first.outcome, second.outcome, again.outcome)
+    assert ("A", "one:/state", True) == (second.instance, second.place, 0 <= second.silent_ms < 10_000)
+    assert "A" == bank.proxy.instance_of("twice")
+    assert ("A", "one:/state") == (row.instance, row.place)
+    assert bank.proxy.instance_of("never heard of") is None
+
+
+def test_a_nodes_name_is_free_after_ten_seconds_of_silence(bank: Bank) -> None:
+    """A node that is gone, or a machine that was started anew; then the first one is the second."""
+    bank.proxy.heartbeat("silent", 1_000, "A", "one:/state")
+    bank.sql("UPDATE node SET heartbeat_at = heartbeat_at - INTERVAL 9 SECOND WHERE name = 'silent'")
+    early = bank.proxy.heartbeat("silent", 1_000, "B", "two:/state")
+    bank.sql("UPDATE node SET heartbeat_at = heartbeat_at - INTERVAL 1 SECOND WHERE name = 'silent'")
+
+    late = bank.proxy.heartbeat("silent", 1_000, "B", "two:/state")
+
+    assert ("taken", "alive") == (early.outcome, late.outcome)
+    assert "taken" == bank.proxy.heartbeat("silent", 1_000, "A", "one:/state").outcome

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,6 +10,7 @@ import pytest
 
 from billing.ledger_types import Alarm
 from tests.db.bank import Bank, new_key, refused, request, settlement
+from tests.support.clocks import wait_for_time_in_the_hour
 
 HOLD = [["1.00", "0.50", "0.01"]]
 STEPS = (100, 50, 1)
@@ -36,11 +36,9 @@ def alarms_of(bank: Bank, account_id: int, *, open_only: bool = False) -> list[A
 
 
 @pytest.fixture(autouse=True)
-def not_across_an_hour(bank: Bank) -> Iterator[None]:
-    """The windows follow the server's clock: a test that saw an hour end proves nothing, and is run again by hand."""
-    hour = bank.sql("SELECT HOUR(UTC_TIMESTAMP()) AS hour")
-    yield
-    assert hour == bank.sql("SELECT HOUR(UTC_TIMESTAMP()) AS hour"), "an hour of the clock ended during this test"
+def in_one_hour(bank: Bank) -> None:
+    """The windows follow the server's clock."""
+    wait_for_time_in_the_hour(bank.cashier, 10)
 
 
 # --- a day's spending -------------------------------------------------------------------------------------------------

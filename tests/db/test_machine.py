@@ -15,6 +15,7 @@ from billing.errors import KeyConflict
 from billing.ledger_types import Posted
 from tests.db.bank import Bank, call_record, new_key, refused, request, settlement
 from tests.db.model import LIMIT_S, STEPS, Model, ModelAccount
+from tests.support.clocks import wait_for_time_in_the_hour
 
 PLENTY = (Decimal("0.01"), Decimal("0.005"))
 PRICES = st.sampled_from([
@@ -47,6 +48,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self, bank: Bank, seen: Counter[str]) -> None:
         super().__init__()
+        wait_for_time_in_the_hour(bank.cashier, 10)  # a history takes a second or two
         self.bank = bank
         self.seen = seen
         self.model = Model()

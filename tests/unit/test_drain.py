@@ -12,8 +12,9 @@ from billing import facts
 from billing.directory import DirectoryFile
 from billing.drain import Drain, _Every
 from billing.errors import InvalidAmount, KeyConflict, LedgerBusy, LedgerRefused, LedgerUnavailable
+from billing.instance import instance_in
 from billing.journal import JournalBusy, JournalReader, JournalTail, JournalWriter
-from billing.ledger_types import Alarm, CarrierRow, TrunkRow
+from billing.ledger_types import Alarm, CarrierRow, Claim, TrunkRow
 from billing.logs import EventLog
 from billing.settings import Settings
 from tests.unit.builders import Ledger, settled, to_settle
@@ -46,7 +47,7 @@ def quiet(**answers):
         **{
             "call_to_settle": to_settle(),
             "settle_call": settled(),
-            "heartbeat": None,
+            "heartbeat": Claim("alive", "own", "here", 0),
             "trunks": (),
             "carriers": (),
             "reap_calls": (),
@@ -330,6 +331,24 @@ def test_node_says_that_it_lives(node):
     drain = Drain(node, ledger)
     run_until(drain, ledger, "reap_calls")
     assert "node-1" == ledger.asked_for("heartbeat")[0][0]
+
+
+def test_node_whose_name_is_taken_says_so_and_reaps_nothing(node, logged):
+    """The proxy reads it in the directory; when the other one is silent, all is well again. Logged at each change."""
+    taken = Claim("taken", "01HX.boot", "host2:/state", 400)
+    ledger = quiet(heartbeat=[taken, taken, Claim("alive", "own", "here", 0)])
+    drain = Drain(node, ledger)
+    directory = DirectoryFile(node.node.state_dir / "directory.json")
+    seen = []
+    for _ in range(3):
+        drain._beat()
+        drain._publish_directory()
+        drain._reap()
+        seen.append((directory.current().twin, len(ledger.asked_for("reap_calls"))))
+    other = "01HX.boot at host2:/state"
+    assert [(other, 0), (other, 0), ("", 1)] == seen
+    assert ([other], 1) == ([line["other"] for line in logged("node_taken")], len(logged("node_regained")))
+    assert instance_in(node.node.state_dir).name == ledger.asked_for("heartbeat")[0][2]
 
 
 def test_an_alarm_is_told_when_it_is_raised_and_when_it_stops_somebody(node, logged):

@@ -65,6 +65,7 @@ def node(world, tmp_path):
     keeper._ticks = 0
     keeper._short_of_money.clear()
     keeper._watched = True
+    keeper._twin_seen = False
     keeper._without_dialog.clear()
     cutter._cutter = None
     return made

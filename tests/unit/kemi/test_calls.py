@@ -4,6 +4,7 @@ import pytest
 
 from billing import breaker
 from billing.breaker import Breaker
+from billing.directory import Directory, publish
 from billing.errors import InvalidTariff, LedgerBusy, LedgerRefused, LedgerUnavailable, NoRate
 from billing.journal import JournalUnwritable
 from kemi import calls, dialogs
@@ -51,7 +52,6 @@ def test_call_key_is_nothing_of_the_wire(world, node, script):
 
 def test_rated_digits_go_to_the_carrier_with_its_prefix(world, node, script, tmp_path):
     """What is dialled on is what was rated, behind the prefix that the carrier wants."""
-    from billing.directory import Directory, publish
     from tests.unit.kemi.conftest import carrier
 
     publish(Directory((), (carrier(1, dial_prefix="9999"),)), tmp_path / "directory.json")
@@ -476,3 +476,12 @@ def test_token_nobody_knows_is_the_nodes_own_trouble(world, script):
     """An outcome that has no row of its own is 503, never a call."""
     calls.refuse_before_identity("call_ended")
     assert [503] == world.replied
+
+
+def test_new_calls_are_503_while_another_node_has_our_name(world, node, script, journal, events):
+    """The ledger is not asked; the truth is in CDR and log."""
+    publish(Directory(twin="X at host2:/state"), node.settings.node.state_dir / "directory.json")
+    script.authorize()
+    assert ([503], []) == (world.replied, node.ledger.asked_for("open_call"))
+    (fact,) = journal()
+    assert ("billing_unavailable", "node node-1 is also X at host2:/state") == (fact["result"], fact["detail"])

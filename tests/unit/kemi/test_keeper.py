@@ -24,7 +24,8 @@ def up(world, node):
 
 
 def use(node, **answers):
-    node._ledger = Ledger(**{"live_calls": [[]], "unanswered_calls": [[]], "reaped_calls": [[]]} | answers)
+    quiet = {"live_calls": [[]], "unanswered_calls": [[]], "reaped_calls": [[]], "instance_of": node.instance.name}
+    node._ledger = Ledger(**quiet | answers)
 
 
 def tick_until_reconciled(script):
@@ -393,3 +394,22 @@ def test_facts_of_one_call_save_no_other(world, node, script, journal):
     use(node, unanswered_calls=[[ringing(), ringing(call_key="lost", sip_call_id="call-2")]])
     tick_until_reconciled(script)
     assert [("answered", KEY), ("failed", "lost")] == [(fact["kind"], fact["call_key"]) for fact in journal()]
+
+
+def test_calls_of_another_node_with_our_name_are_left_alone(world, node, script, journal):
+    """It is alive, or nobody has heard of us yet; and if it falls silent it may be cut off with its calls up."""
+    folder, _, _ = node.instance.name.partition(".")
+    other, own = "01HX0000000000000000000000.boot", node.instance.name
+    use(node, unanswered_calls=[[ringing()]], instance_of=[None, f"{folder}.earlier-boot", other, own])
+    for _ in range(4):
+        tick_until_reconciled(script)
+    assert ([], []) == (node.ledger.asked_for("unanswered_calls"), journal())
+
+
+def test_name_from_before_the_machine_was_started_anew_is_ours_again(world, node, script, journal):
+    """As soon as the drain was heard."""
+    before = f"{node.instance.name.partition('.')[0]}.earlier-boot"
+    use(node, unanswered_calls=[[ringing()]], instance_of=[before, node.instance.name])
+    for _ in range(2):
+        tick_until_reconciled(script)
+    assert ["failed"] == [fact["kind"] for fact in journal()]
