@@ -184,6 +184,7 @@ class _Restarts:
 
     in_a_row: int = 0
     last_at: float = 0.0
+    reason: str = "its log has the reason"
     next_at: float = 0.0
 
 
@@ -208,14 +209,15 @@ class Supervisor:
 
     def _restart(self, part: Part, restarts: _Restarts) -> None:
         if restarts.in_a_row >= RESTARTS_IN_A_ROW_MAX:
-            raise StackError(f"{part.name} died {restarts.in_a_row + 1} times in a row")
+            raise StackError(f"{part.name} died {restarts.in_a_row + 1} times in a row, and is given up: {restarts.reason}")
         restarts.in_a_row += 1
         self._say(f"{part.name} died; starting it again ({restarts.in_a_row})")
         try:
             part.stop()  # what is left of its process group
             part.start()
         except MeterlineError as error:
-            self._say(str(error))
+            restarts.reason = str(error)
+            self._say(restarts.reason)
         restarts.last_at = time.monotonic()
         restarts.next_at = restarts.last_at + min(RESTART_PAUSE_S_MAX, 0.1 * 2**restarts.in_a_row)
 
