@@ -209,7 +209,8 @@ class Supervisor:
 
     def _restart(self, part: Part, restarts: _Restarts) -> None:
         if restarts.in_a_row >= RESTARTS_IN_A_ROW_MAX:
-            raise StackError(f"{part.name} died {restarts.in_a_row + 1} times in a row, and is given up: {restarts.reason}")
+            times = restarts.in_a_row + 1
+            raise StackError(f"{part.name} died {times} times in a row, and is given up: {restarts.reason}")
         restarts.in_a_row += 1
         self._say(f"{part.name} died; starting it again ({restarts.in_a_row})")
         try:
