@@ -80,7 +80,7 @@ def test_what_keeps_dying_is_given_up(clock):
     for _ in range(RESTARTS_IN_A_ROW_MAX):
         supervisor.check()
         clock.now_s += 10
-    with pytest.raises(StackError, match="^proxy died 9 times in a row, .*given up: proxy does not start$"):
+    with pytest.raises(StackError, match=r"^proxy died 9 times in a row, .*given up: proxy does not start$"):
         supervisor.check()
     assert proxy.starts == RESTARTS_IN_A_ROW_MAX
 
