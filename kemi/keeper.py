@@ -57,6 +57,7 @@ def tick() -> None:
     _ticks += 1
     node = here()
     node.board.mark("keeper_ms")
+    node.board.note("proxy_memory_free", ksr.free_shared_memory())
     node.memory.restore()
     _stand_in_for_the_drain()
     try:

@@ -365,3 +365,11 @@ def dialog_var(name: str) -> str:
 def set_dialog_var(name: str, value: str) -> None:
     """Keep a value with the current dialog, across restarts."""
     set_pv(f"$dlg_var({name})", value)
+
+
+# --- the proxy itself ----------------------------------------------------------------------------------------------
+
+
+def free_shared_memory() -> int:
+    """Bytes of shared memory that are left: every call and every message in hand takes some."""
+    return int(pv("$stat(free_size)") or 0)

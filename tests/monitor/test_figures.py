@@ -36,6 +36,7 @@ def test_every_call_is_counted_once_with_its_result(scene, world, watcher):
     # The two calls and what they hold are on the page; nobody's name, number or address is.
     watcher.wait_for(2, "live_calls", state="answered")
     watcher.wait_for(2, "dialogs")
+    assert 10e6 < watcher.value("proxy_memory_free_bytes") < 256 * 2**20
     held = sum(Decimal(row["hold"]) for row in world.cashier._select("SELECT hold FROM v_live_leg"))
     assert held == Decimal(str(watcher.value("held_amount", currency="EUR")))
     page = watcher.get("/metrics")[1] + watcher.get("/readyz")[1]

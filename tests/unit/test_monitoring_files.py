@@ -47,6 +47,7 @@ def watch(tmp_path_factory):
     board.count_call("answered")
     board.count_database("open_call", 3.2, "unavailable")
     board.mark("drain_ms")
+    board.note("proxy_memory_free", 1)
     alarm = SimpleNamespace(kind="spending_limit", stopped_at=None)
     return SimpleNamespace(
         settings=settings,
