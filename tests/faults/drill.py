@@ -68,9 +68,7 @@ def drill(folder: Path, verdict: Verdict, say: Callable[[str], None], calls: int
             recovered_s = _first_call_after(bench, ended)
             heard = asking.messages()
         judge_drill(answers_within(heard, begun, ended), up, recovered_s, verdict)
-        say(
-            f"drill: {up} calls up, the database hung for {ended - begun:.0f} s; a call after {recovered_s:.1f} s"
-        )
+        say(f"drill: {up} calls up, the database hung for {ended - begun:.0f} s; a call after {recovered_s:.1f} s")
 
 
 def line(phone: Phone, talk_ms: int) -> list[str]:

@@ -28,8 +28,10 @@ CUT_OFF_S = 45.0
 """Longer than a grant and the reaper's 30 s, so that the other node's drain reaps some of its calls."""
 SHORT_S = 3.0
 WEATHER_S = 4.0
+EFFECT_LIMIT_S = 20.0
 BACK_LIMIT_S = 60.0
 NOTHING = "nothing"
+GONE_ALREADY = "too late"
 
 
 @dataclass
@@ -40,6 +42,11 @@ class Struck:
     window: Window
     met: str
     error: str = ""
+
+    @property
+    def worked(self) -> bool:
+        """Whether it came, and met anything."""
+        return not self.error and self.met != GONE_ALREADY and not self.met.startswith("0 ")
 
 
 @dataclass
@@ -105,7 +112,7 @@ def _restart_while_ringing(at: Strike) -> str:
 
 def _restart_across_a_cut(at: Strike) -> str:
     """The proxy is down at the very moment when a call of its own is due."""
-    with at.bench.root(3) as cursor, contextlib.suppress(StackError):
+    with contextlib.suppress(StackError, pymysql.err.MySQLError), at.bench.root(3) as cursor:
         wait_until(lambda: _next_deadline_ms(cursor, at.node.name) < 300, 5, "a call is about to be cut")
     return _proxy_killed(at)
 
@@ -240,7 +247,8 @@ def _cut(name: str) -> Callable[[Strike], str]:
         counted = f"{name}_commit"
         before = wire.counted[counted]
         setattr(wire, name, at.chance.randrange(2, 8))
-        at.wait(SHORT_S)
+        with contextlib.suppress(StackError):
+            wait_until(lambda: at.stop.is_set() or not getattr(wire, name), EFFECT_LIMIT_S, "routines are called")
         setattr(wire, name, 0)
         return f"{wire.counted[counted] - before} connections"
 
@@ -372,7 +380,9 @@ def _doom(fate: str, kinds: tuple[str, ...]) -> Callable[[Strike], str]:
             relay.doom_next.append(fate)
         with contextlib.suppress(StackError):
             wait_until(
-                lambda: at.stop.is_set() or not any(relay.doom_next for relay in relays), 8, "calls are answered"
+                lambda: at.stop.is_set() or not any(relay.doom_next for relay in relays),
+                EFFECT_LIMIT_S,
+                "calls are answered",
             )
         left = sum(len(relay.doom_next) for relay in relays)
         for relay in relays:

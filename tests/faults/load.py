@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.faults.bench import Bench
 from tests.support.messages import Message
@@ -18,6 +19,7 @@ DIALLED = {"hangs_up": "49301000001", "callee": "49301000002", "cut": "493010000
 SHARES = {"hangs_up": 0.40, "callee": 0.25, "cut": 0.20, "rings": 0.15}
 GIVES_UP_MS = 25_000
 TALKS_ON_MS = 24_000
+TALK_MS = (800, 7500)
 LONGEST_S = (2, 3, 4, 6, 12)
 """When calls of the kind `cut` end; the last one needs a renewal first."""
 
@@ -50,7 +52,7 @@ def people(bench: Bench, chance: random.Random, customers: int, cards: int) -> P
     return People((*accounts, *dear, *resellers), tuple(phones), tuple(dear), resellers)
 
 
-def carrier(bench: Bench, limit_s: int) -> Sipp:
+def carrier(bench: Bench, limit_s: int, gives_up_ms: int = GIVES_UP_MS) -> Sipp:
     """The SIPp process behind the carrier's relay."""
     assert bench.carrier.sipp is not None
     (bench.folder / "sipp").mkdir(exist_ok=True)
@@ -62,19 +64,32 @@ def carrier(bench: Bench, limit_s: int) -> Sipp:
         port=bench.carrier.sipp[1],
         limit_s=limit_s,
         keys=[("outside", ":".join(map(str, bench.carrier.outside)))],
-        options=["-l", "5000", "-aa", "-recv_timeout", str(GIVES_UP_MS + 10_000)],
+        options=["-l", "5000", "-aa", "-recv_timeout", str(gives_up_ms + 10_000)],
     )
 
 
 class Load:
     """SIPp's processes: a carrier, and callers of each kind at each node."""
 
-    def __init__(self, bench: Bench, people: People, chance: random.Random, calls: int, seconds: float) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        people: People,
+        chance: random.Random,
+        calls: int,
+        seconds: float,
+        talk_ms: tuple[int, int] = TALK_MS,
+        gives_up_ms: int = GIVES_UP_MS,
+    ) -> None:
+        """So many calls within so many seconds; a caller who hangs up does it after `talk_ms`, from .. to, and one who
+        hears nothing gives up after `gives_up_ms`."""
         self.bench = bench
+        self._gives_up_ms = gives_up_ms
+        self._talk_ms = talk_ms
         self._folder = bench.folder / "sipp"
         self._seconds = seconds
         self.calls = 0
-        self.carrier = carrier(bench, int(seconds) + 300)
+        self.carrier = carrier(bench, int(seconds) + 300, gives_up_ms)
         self.callers = {}
         for node in bench.nodes:
             for kind, share in SHARES.items():
@@ -83,18 +98,16 @@ class Load:
                 name = f"{node.name}-{kind}"
                 self.callers[name] = self._caller(name, kind, self._lines(kind, people, chance, wanted))
 
-    @staticmethod
-    def _lines(kind: str, people: People, chance: random.Random, wanted: int) -> list[list[str]]:
+    def _lines(self, kind: str, people: People, chance: random.Random, wanted: int) -> list[list[str]]:
         if kind == "cut":
             return [
                 ["4920555", DIALLED[kind], "X-Nothing: 1", str(TALKS_ON_MS),
                  f"X-Meterline-Card: {card.number}", f"X-Meterline-PIN: {card.pin}"]
                 for card in (people.cards[order % len(people.cards)] for order in range(wanted))
             ]  # fmt: skip
-        talk = (1000, 6000) if kind != "hangs_up" else (800, 7500)
         return [
             [phone.username, DIALLED[kind], digest(phone),
-             str(TALKS_ON_MS if kind == "callee" else chance.randrange(*talk)), "X-One: 1", "X-Two: 2"]
+             str(TALKS_ON_MS if kind == "callee" else chance.randrange(*self._talk_ms)), "X-One: 1", "X-Two: 2"]
             for phone in (chance.choice(people.phones) for _ in range(wanted))
         ]  # fmt: skip
 
@@ -111,19 +124,20 @@ class Load:
             auth_uri=f"{DIALLED[kind]}@{self.bench.world.realm}",
             limit_s=int(self._seconds) + 200,
             keys=[("realm", self.bench.world.realm)],
-            options=["-rp", str(round(self._seconds * 1000)), "-recv_timeout", str(GIVES_UP_MS)],
+            options=["-rp", str(round(self._seconds * 1000)), "-recv_timeout", str(self._gives_up_ms)],
         )
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self.carrier.start()
         for caller in self.callers.values():
             caller.start()
+        return self
 
     @property
     def running(self) -> bool:
         return any(caller.running for caller in self.callers.values())
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         for sipp in (*self.callers.values(), self.carrier):
             sipp.stop()
 

@@ -261,11 +261,21 @@ def _count_late(attempt: Attempt, record: Record, late: int, evidence: Evidence,
         if cause:
             verdict.sums[f"seconds charged after the hang-up, {name}"] += late
             verdict.at_most(f"seconds charged after one hang-up, {name}", late)
-            if late > KEEPALIVE_LIMIT_S:
+            if late > KEEPALIVE_LIMIT_S + _restarted_after_s(evidence, attempt):
                 verdict.say("late without end", f"{late} s after the hang-up: {attempt} {record}")
             return
     verdict.sums["seconds overcharged"] += late
     verdict.say("overcharged", f"{late} s after the hang-up, and nothing was broken: {attempt} {record}")
+
+
+def _restarted_after_s(evidence: Evidence, attempt: Attempt) -> float:
+    """How long after the hang-up its node was last restarted: keepalives begin anew then."""
+    ends = [
+        one.end
+        for one in evidence.windows
+        if one.takes == PROXY and one.touches(attempt.node, attempt.over_at, attempt.last)
+    ]
+    return max(0.0, max(ends, default=0.0) - attempt.over_at)
 
 
 def _judge_deadline(attempt: Attempt, record: Record, evidence: Evidence, verdict: Verdict) -> None:
@@ -370,7 +380,10 @@ def _judge_recovery(evidence: Evidence, verdict: Verdict) -> None:
             others = (
                 other
                 for other in evidence.windows
-                if other is not window and other.touches(node, window.end, limit) and other.end > window.end
+                if other is not window
+                and other.takes in (PROXY, DATABASE)
+                and other.touches(node, window.end, limit)
+                and other.end > window.end
             )
             if any(others) or not any(window.end + 1 <= at <= limit for at in tried[node]):
                 continue

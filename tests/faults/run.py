@@ -20,12 +20,13 @@ from pymysql.cursors import DictCursor
 from stack.processes import StackError, wait_until
 from tests.faults import plan
 from tests.faults.bench import Bench
-from tests.faults.kinds import Struck, all_undone, resource, strike
-from tests.faults.load import Load, people
+from tests.faults.kinds import GONE_ALREADY, Struck, all_undone, resource, strike
+from tests.faults.load import GIVES_UP_MS, Load, people
 from tests.faults.oracle import Evidence, Leg, Purse, Record, Verdict, Window, attempts_of, judge
 from tests.faults.plan import Fault
 from tests.support.faults import journal_waits, reconnect
 
+LAST_FAULT_S = 5
 TAIL_S = 60
 """How long the last calls may take to end by themselves when their phones give up."""
 SETTLED_LIMIT_S = 100
@@ -56,34 +57,40 @@ def play(
     disks: bool = False,
     customers: int = 150,
     cards: int = 60,
+    gives_up_ms: int = GIVES_UP_MS,
+    settings: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Round:
     """Load and faults together, then everything settled, then the oracle."""
     made = Round(seed, plan.schedule(seed, faults, seconds, kinds))
     clock = _Clock(made.seconds)
-    with Bench.up(folder, seed, disks=disks) as bench:
-        load = Load(bench, people(bench, random.Random(f"{seed} people"), customers, cards),
-                    random.Random(f"{seed} calls"), calls, seconds)  # fmt: skip
+    with Bench.up(folder, seed, disks=disks, calls=settings) as bench:
+        callers = people(bench, random.Random(f"{seed} people"), customers, cards)
+        load = Load(bench, callers, random.Random(f"{seed} calls"), calls, seconds, gives_up_ms=gives_up_ms)
         clock.lap("start")
-        try:
-            load.start()
-            _strike_all(bench, made, say)
+        with load:
+            _strike_all(bench, made, seconds + LAST_FAULT_S, say)
             clock.lap("faults")
-            _wait_for_the_last(load)
-            made.counted = _counted(bench)
-            clock.lap("last calls")
-            lives = _settle(bench)
-            clock.lap("settling")
-            made.verdict = judge(_evidence(bench, load, made, lives))
-            clock.lap("oracle")
-        finally:
-            load.stop()
-        for struck in made.struck:
-            if struck.error:
-                made.verdict.say("fault did not work", f"{struck.fault}: {struck.error}")
-        for text in all_undone(bench):
-            made.verdict.say("fault not undone", text)
+            conclude(bench, load, made)
+            clock.lap("end")
     return made
+
+
+def conclude(bench: Bench, load: Load, made: Round) -> None:
+    """The last calls end, everything is settled, and the oracle speaks."""
+    clock = _Clock(made.seconds)
+    _wait_for_the_last(load)
+    made.counted = _counted(bench)
+    clock.lap("last calls")
+    lives = _settle(bench)
+    clock.lap("settling")
+    made.verdict = judge(_evidence(bench, load, made, lives))
+    clock.lap("oracle")
+    for struck in made.struck:
+        if struck.error:
+            made.verdict.say("fault did not work", f"{struck.fault}: {struck.error}")
+    for text in all_undone(bench):
+        made.verdict.say("fault not undone", text)
 
 
 class _Clock:
@@ -95,15 +102,16 @@ class _Clock:
         self._laps[name], self._since = round(now - self._since, 1), now
 
 
-def _strike_all(bench: Bench, made: Round, say: Callable[[str], None]) -> None:
-    """Each when it is due, in a thread of its own; two that would undo each other wait for one another."""
+def _strike_all(bench: Bench, made: Round, limit_s: float, say: Callable[[str], None]) -> None:
+    """Each when it is due, in a thread of its own; two that would undo each other wait for one another. After `limit_s`
+    whatever still acts is undone, for there are no calls left to meet it."""
     stop, begun = threading.Event(), time.monotonic()
     locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def one(fault: Fault) -> Struck:
         stop.wait(max(0.0, begun + fault.at_s - time.monotonic()))
         with locks[resource(fault)]:
-            if fault.node and next(node for node in bench.nodes if node.name == fault.node).killed:
+            if stop.is_set() or any(node.killed for node in bench.nodes if node.name == fault.node):
                 return strike_nothing(fault)
             struck = strike(bench, fault, stop)
         took = struck.window.end - struck.window.start
@@ -111,14 +119,20 @@ def _strike_all(bench: Bench, made: Round, say: Callable[[str], None]) -> None:
         say(f"{time.monotonic() - begun:6.1f} s  {fault.kind:<28} {fault.node:<6} {took:5.1f} s  {met}")
         return struck
 
+    end = threading.Timer(limit_s, stop.set)
+    end.start()
     with ThreadPoolExecutor(len(made.faults) or 1) as pool:
-        made.struck = list(pool.map(one, made.faults))
+        try:
+            made.struck = list(pool.map(one, made.faults))
+        finally:
+            stop.set()  # Ctrl-C
+            end.cancel()
 
 
 def strike_nothing(fault: Fault) -> Struck:
-    """A fault that was due at a node which is gone for good."""
+    """A fault that was due when its node was gone for good, or the load was over."""
     now = time.time()
-    return Struck(fault, Window(fault.kind, "", fault.node, now, now), "the node is gone")
+    return Struck(fault, Window(fault.kind, "", fault.node, now, now), GONE_ALREADY)
 
 
 def _wait_for_the_last(load: Load) -> None:

@@ -162,6 +162,8 @@ def test_charged_without_end_after_the_hang_up():
     silent = replace(CALL, hung_up_heard=None, bye_to_callee=T + 100, last=T + 100)
     record = charged(CDR, 99, grant_s=120)
     assert {"late without end"} == found(attempts=[silent], records=[record], doomed={"a": "bye_lost"})
+    restarted = [during("proxy killed", 44, 45)]
+    assert set() == found(attempts=[silent], records=[record], doomed={"a": "bye_lost"}, windows=restarted)
 
 
 def test_provisional_without_a_lost_node():
