@@ -388,9 +388,9 @@ def fail_call(attempt: CallAttempt, identified: Identified, result: str, code: i
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
-def remaining_s() -> float:
-    """Seconds until the current dialog's grant is over; the whole grant before the answer."""
-    return int(ksr.dialog_var("g") or 0) - _talked_ms() / 1000
+def remaining_s(grant_s: int | None = None) -> float:
+    """Seconds until the current dialog's grant, or another, is over; the whole of it before the answer."""
+    return (int(ksr.dialog_var("g") or 0) if grant_s is None else grant_s) - _talked_ms() / 1000
 
 
 def _talked_ms() -> int:

@@ -170,8 +170,10 @@ def _set_grant(grant_s: int) -> None:
     renewal during the module's last ten seconds would give it a new life, again and again."""
     if ksr.dialog_var("x") or dialogs.keepalive_lost():
         return
+    # The row in the store is written with the variable, with the lifetime as it is then: the other way round a restart
+    # brings the dialog back with its old lifetime, and the call is over when that is.
+    ksr.set_dialog_lifetime(dialogs.lifetime_s(dialogs.remaining_s(grant_s)))
     ksr.set_dialog_var("g", str(grant_s))
-    ksr.set_dialog_lifetime(dialogs.lifetime_s(dialogs.remaining_s()))
 
 
 def _reconcile() -> None:

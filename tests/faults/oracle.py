@@ -23,6 +23,8 @@ ROUNDING_S = 0.15
 LATE_S = 1.0
 """BYEs leave within a second of the deadline (docs/architecture.md, rule 3)."""
 RECOVERY_LIMIT_S = 10.0
+TRIES_MIN = 10
+"""So many must have dialled meanwhile, for some are refused for other reasons."""
 IN_DIALOG_P99_S = 0.5
 KEEPALIVE_LIMIT_S = 60
 """kamailio.cfg: keepalives every 30 s, looked at every 5 s, 10 s for an answer, and 10 s until the dialog goes."""
@@ -55,6 +57,7 @@ class Attempt:
     call_id: str
     node: str
     code: int = 0
+    dialled: float = 0.0
     invited: float | None = None  # the callee heard of it
     answered: float | None = None  # the callee's first 200 went out
     connected: float | None = None  # the caller's first 200 came in
@@ -282,6 +285,7 @@ def _judge_deadline(attempt: Attempt, record: Record, evidence: Evidence, verdic
     """The BYEs leave at the deadline and within a second of it, while the proxy is up and the wire carries them."""
     if attempt.connected is None or attempt.answered is None:
         return
+    _judge_reason(attempt, record, evidence, verdict)
     latest = attempt.connected + record.grant_s + LATE_S
     disturbed = attempt.call_id in evidence.doomed or any(
         window.takes in (PROXY, WIRE) and window.touches(record.node, attempt.answered, latest, MARGIN_S)
@@ -306,6 +310,19 @@ def _judge_deadline(attempt: Attempt, record: Record, evidence: Evidence, verdic
         verdict.say("talked past the grant", f"{past:.2f} s more than a second: {attempt} {record}")
     elif past > 0:
         verdict.sums["seconds talked past the grant, proxy down or wire broken"] += math.ceil(past + LATE_S)
+
+
+def _judge_reason(attempt: Attempt, record: Record, evidence: Evidence, verdict: Verdict) -> None:
+    """Who is up stays up: a call ends because one of the two hung up, its money is over, or a phone is gone."""
+    told = min((at for at in (attempt.bye_to_caller, attempt.bye_to_callee) if at is not None), default=math.inf)
+    wished = attempt.hung_up is not None and attempt.hung_up <= told
+    if (
+        record.end_reason not in ("caller", "callee", "cut")
+        and not record.provisional
+        and not wished
+        and attempt.call_id not in evidence.doomed
+    ):
+        verdict.say("ended for no reason", f"{attempt}: {record}")
 
 
 def _touched(evidence: Evidence, attempt: Attempt, takes: str, start: float, end: float) -> bool:
@@ -369,7 +386,7 @@ def _judge_recovery(evidence: Evidence, verdict: Verdict) -> None:
     for attempt in evidence.attempts:
         if attempt.connected is not None:
             connected[attempt.node].append(attempt.connected)
-        tried[attempt.node].append(attempt.last)
+        tried[attempt.node].append(attempt.dialled)
     for window in evidence.windows:
         if window.takes != DATABASE:
             continue
@@ -385,7 +402,7 @@ def _judge_recovery(evidence: Evidence, verdict: Verdict) -> None:
                 and other.touches(node, window.end, limit)
                 and other.end > window.end
             )
-            if any(others) or not any(window.end + 1 <= at <= limit for at in tried[node]):
+            if any(others) or sum(window.end <= at <= limit - 2 for at in tried[node]) < TRIES_MIN:
                 continue
             verdict.sums["returns of the database watched"] += 1
             first = min((at for at in moments if at > window.end), default=math.inf)
@@ -439,6 +456,7 @@ def _attempt(call_id: str, node: str, caller: Sequence[Message], callee: Sequenc
     return Attempt(
         call_id,
         node,
+        dialled=min(one.at for one in caller),
         code=200 if 200 in finals else finals[-1] if finals else 0,
         invited=_first(callee, lambda one: not one.sent and one.is_request and one.method == "INVITE"),
         answered=_first(callee, lambda one: one.sent and one.code == 200 and one.method == "INVITE"),

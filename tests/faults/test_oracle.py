@@ -197,6 +197,16 @@ def test_cut_early():
     assert "cut early" in found(attempts=[early], records=[replace(charged(CDR, 5), end_reason="cut")])
 
 
+def test_ended_for_no_reason():
+    """Both still talked, and the proxy ended it: for a phone that is gone alone."""
+    early = replace(CUT, bye_to_caller=T + 5, bye_to_callee=T + 5, last=T + 5.1)
+    record = replace(charged(CDR, 5), end_reason="keepalive")
+    assert {"ended for no reason"} == found(attempts=[early], records=[record])
+    assert set() == found(attempts=[early], records=[record], doomed={"a": "phone_gone"})
+    wished = replace(early, hung_up=T + 4.9)
+    assert set() == found(attempts=[wished], records=[record])
+
+
 def test_one_end_was_never_told():
     """A cut tells both."""
     deaf = replace(CUT, bye_to_callee=None)
@@ -261,25 +271,15 @@ def test_no_recovery():
     later = replace(CALL, call_id="b", invited=T + 14, answered=T + 14.3, connected=T + 14.31, hung_up=T + 18.01,
                     hung_up_heard=T + 18.02, bye_to_callee=T + 18.02, last=T + 18.1)  # fmt: skip
     records = [CDR, replace(CDR, call_key="02KEY", call_id="b", opened_at=T + 13.9)]
-    refused = Attempt("c", "node1", code=503, last=T + 5)
-    assert {"no recovery"} == found(attempts=[CALL, later, refused], records=records, windows=[away])
+    tries = [Attempt(f"c{order}", "node1", code=503, dialled=T + 3, last=T + 5) for order in range(10)]
+    assert {"no recovery"} == found(attempts=[CALL, later, *tries], records=records, windows=[away])
+    assert set() == found(attempts=[CALL, later, *tries[:9]], records=records, windows=[away]), "too few dialled"
     ill = during("proxy killed", 2, 9)
-    assert set() == found(attempts=[CALL, later, refused], records=records, windows=[away, ill])
-    sooner = replace(
-        refused,
-        code=200,
-        invited=T + 4.9,
-        answered=T + 5,
-        connected=T + 5,
-        hung_up=T + 5.01,
-        hung_up_heard=T + 5.02,
-        bye_to_callee=T + 5.02,
-        last=T + 5.1,
-    )
-    assert set() == found(
-        attempts=[CALL, sooner], records=[CDR, charged(replace(CDR, call_key="03", call_id="c", opened_at=T + 4), 1)],
-        windows=[away],
-    )  # fmt: skip
+    assert set() == found(attempts=[CALL, later, *tries], records=records, windows=[away, ill])
+    sooner = replace(later, invited=T + 10.6, answered=T + 10.9, connected=T + 10.91, hung_up=T + 14.61,
+                     hung_up_heard=T + 14.62, bye_to_callee=T + 14.62)  # fmt: skip
+    records[1] = replace(records[1], opened_at=T + 10.5)
+    assert set() == found(attempts=[CALL, sooner, *tries], records=records, windows=[away])
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_attempts_from_logs():
     ]
     (one,) = attempts_of({"node2-hangs_up": caller}, callee)
     expected = Attempt(
-        "x", "node2", code=200, invited=T + 0.4, answered=T + 0.9, connected=T + 1, hung_up=T + 3,
+        "x", "node2", code=200, dialled=T, invited=T + 0.4, answered=T + 0.9, connected=T + 1, hung_up=T + 3,
         hung_up_heard=T + 3.6,
         bye_to_callee=T + 3.55, last=T + 3.6,
     )  # fmt: skip

@@ -135,9 +135,7 @@ class Client:
     def _extend(self, call: Live) -> None:
         old, new = call.grant_s, call.grant_s + 60
         holds = dict.fromkeys(range(len(call.accounts)), STEP * new / 60)
-        answer = self._ask(
-            "extend", call.key, lambda: self._proxy.extend_call(call.key, old, new, holds), grant_s=new
-        )
+        answer = self._ask("extend", call.key, lambda: self._proxy.extend_call(call.key, old, new, holds), grant_s=new)
         assert answer.outcome == "extended", answer
         call.grant_s = new
 

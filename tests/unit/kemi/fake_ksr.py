@@ -153,6 +153,7 @@ class World:
             self.context[inner] = value
         elif kind == "$dlg_var":
             assert self.dialog is not None, f"{name} without a dialog"
+            self.note("variable", inner)
             self.dialog.variables[inner] = value
         else:
             raise AssertionError(name)

@@ -50,6 +50,15 @@ def test_renewed_call_lasts_longer(up, node, script, talked_s, lifetime_s):
     assert ("240", [lifetime_s]) == (up.dialog.variables["g"], up.dialog.lifetimes)
 
 
+def test_renewal_is_in_the_dialog_store(up, node, script):
+    """The store's row is written with a variable: the longer lifetime is there before it, or a restart brings back the
+    old one and ends the call."""
+    use(node, live_calls=[[live_call()]], extend_call=extended(240))
+    script.keeper("keeper")
+    kinds = [kind for kind, *rest in up.actions if kind == "lifetime" or (kind, rest[:1]) == ("variable", ["g"])]
+    assert ["lifetime", "variable"] == kinds
+
+
 def test_call_without_money_keeps_its_end(up, node, script):
     """No money: the lifetime stays, and the next second asks again."""
     use(node, live_calls=[[live_call(live_leg(available="0"))]])
