@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.timing [--samples 2000]
 
-`right` is how often an attacker is right by the best threshold between two classes that are as frequent: 50 % is a coin.
-Run it on a machine that does nothing else; noise hides differences.
+`right` is how often an attacker is right by the best threshold between two classes that are as frequent: 50 % is a
+coin. Run it on a machine that does nothing else; noise hides differences.
 """
 
 from __future__ import annotations

@@ -40,11 +40,13 @@ class CallsLedger(LedgerSession):
 
     def identify_digest(self, username: str, realm: str) -> Caller | None:
         """The user with this SIP user name and realm, with the HA1s to compare with."""
-        return _caller(self._call("identify_digest", clean(username), clean(realm)))
+        found = _caller(self._call("identify_digest", clean(username), clean(realm)))
+        return found if found and found.ha1_md5 else None  # without: somebody else's chain, for the time it takes
 
     def identify_card(self, number: str) -> Caller | None:
         """The card with this number, with the hash to compare its PIN's with."""
-        return _caller(self._call("identify_card", clean(number)))
+        found = _caller(self._call("identify_card", clean(number)))
+        return found if found and found.pin_hash else None  # without: some other card's chain
 
     def identify_caller_number(self, trunk_id: int, number: str) -> Caller | None:
         """The user or card that this number (E.164 digits) belongs to on a trunk for caller numbers."""

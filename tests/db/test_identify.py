@@ -38,6 +38,21 @@ def test_what_is_unknown_is_nobody(bank: Bank) -> None:
     assert bank.proxy.identify_caller_number(1, "\udcff") is None
 
 
+def test_a_name_that_nobody_has_is_answered_like_one_that_somebody_has(bank: Bank) -> None:
+    """As many rows, so that it takes as long; without a hash, so that nobody can be taken for somebody."""
+    user = bank.admin.create_user(bank.account(kind="customer", parent=bank.account(kind="reseller")), "somebody")
+    bank.admin.put_digest(user, "somebody", "example.org", "a" * 32, "b" * 64)
+    card = bank.account()
+    bank.admin.put_card(card, "1230099", "c" * 64)
+    for number in range(50):
+        rows = bank.proxy._call("identify_digest", f"nobody{number}", "example.org")
+        assert rows
+        assert {(None, None)} == {(row["ha1_md5"], row["ha1_sha256"]) for row in rows}
+        assert {None} == {row["pin_hash"] for row in bank.proxy._call("identify_card", f"77{number:06}")}
+        assert bank.proxy.identify_digest(f"nobody{number}", "example.org") is None
+        assert bank.proxy.identify_card(f"77{number:06}") is None
+
+
 def test_a_digest_user_is_found_by_his_exact_name_and_realm(bank: Bank) -> None:
     """Neither case nor blanks are forgiven; both hashes come along, and the user's own limits."""
     account = bank.account("5", kind="customer")
