@@ -78,30 +78,33 @@ def _good_call(caller: Party, phone: Phone) -> float | None:
     """Seconds from the first INVITE to the 200; None when the call failed within what a phone would wait."""
     caller.user = phone.username
     dialog, began = caller.new_dialog(NUMBER), time.monotonic()
-    answer = patiently(caller, dialog, [])
+    answer = patiently(caller, dialog, "INVITE")
     if answer is None or answer.code != 407:
         return None
     shown = caller.authorization(answer, "INVITE", dialog.target, phone.username, phone.password)
-    answer = patiently(caller, dialog, [shown])
+    answer = patiently(caller, dialog, "INVITE", [shown])
     delay = time.monotonic() - began
     if answer is None or answer.code != 200:
         return None
-    caller.hang_up(dialog)
-    return delay
+    ended = patiently(caller, dialog, "BYE")
+    return delay if ended is not None and ended.code == 200 else None
 
 
-def patiently(caller: Party, dialog: Dialog, headers: Sequence[str], limit_s: float = 8.0) -> Message | None:
-    """The final answer to an INVITE that is repeated like a phone's (RFC 3261 17.1.1.2); None without one."""
-    branch = new_branch()
-    text = caller.request("INVITE", dialog, headers=headers, body=SDP, branch=branch)
-    wanted, wait_s, deadline = f"{dialog.cseq} INVITE", 0.5, time.monotonic() + limit_s
+def patiently(
+    caller: Party, dialog: Dialog, method: str, headers: Sequence[str] = (), limit_s: float = 16.0
+) -> Message | None:
+    """The final answer to a request that is repeated like a phone's (RFC 3261 17.1.1.2); None without one."""
+    branch, body = new_branch(), SDP if method == "INVITE" else ""
+    text = caller.request(method, dialog, headers=headers, body=body, branch=branch)
+    wanted, wait_s, deadline = f"{dialog.cseq} {method}", 0.5, time.monotonic() + limit_s
     while time.monotonic() < deadline:
         caller.send(text)
         answer = caller._take(
             lambda one: one.code >= 200 and one.call_id == dialog.call_id and one.cseq == wanted, wait_s
         )
         if answer is not None:
-            caller._acknowledge(dialog, answer, branch, "")
+            if method == "INVITE":
+                caller._acknowledge(dialog, answer, branch, "")
             return answer
         wait_s *= 2
     return None

@@ -17,8 +17,8 @@ from tests.support.party import Party
 from tests.support.tcp import TcpEnd
 from tests.support.world import NUMBER
 
-CALLS = 50
-PER_SECOND = 2000
+CALLS = 30
+PER_SECOND = 1000
 LOG_LINES_PER_S = 50
 MEMORY_BYTES_MAX = 40 << 20
 
