@@ -19,7 +19,10 @@ CHECKOUT = Path(__file__).parents[2]
 OPERATOR = (CHECKOUT / "docs" / "operator.md").read_text(encoding="utf-8")
 DATABASE = (CHECKOUT / "docs" / "database.md").read_text(encoding="utf-8")
 MIGRATIONS = "\n".join(file.read_text("utf-8") for file in sorted((CHECKOUT / "db" / "migrations").glob("*.sql")))
-DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", CHECKOUT / "docker" / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *(CHECKOUT / name for name in ("README.md", "SECURITY.md", "docker/README.md")),
+    *sorted((CHECKOUT / "docs").rglob("*.md")),
+]
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\) ENGINE", re.DOTALL)
