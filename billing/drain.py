@@ -188,6 +188,7 @@ class Drain:
             else:
                 self.log.event("node_regained", "notice", own=own)
         self._twin = twin
+        self._board.note("name_taken", int(bool(twin)))
 
     def _publish_directory(self) -> None:
         trunks = tuple(

@@ -38,6 +38,8 @@ def not_ready(board: Board, settings: Settings) -> list[str]:
     reasons = [f"{name}_silent" for name in silent_processes(board)]
     if breaker_is_open(board, settings):
         reasons.append("breaker_open")
+    if board.noted("name_taken"):
+        reasons.append("name_taken")
     failed_ms = board.ms_since("journal_failed_ms")
     if failed_ms is not None and failed_ms < SILENT_MS:
         reasons.append("journal_unwritable")

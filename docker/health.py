@@ -2,11 +2,13 @@
 """Whether this container's part does its work: exit code 0 and silence, or 1 and a line that says what is wrong.
 
     health.py proxy     every socket answers an OPTIONS
+    health.py monitor   it answers, whatever it has to say
     health.py drain     the ledger heard from this node within the last seconds, by the ledger's own clock
 
 A proxy without its database is healthy: it refuses new calls, and those that are up need it.
 """
 
+import socket
 import sys
 
 from billing import settings as settings_module
@@ -36,9 +38,20 @@ def drain(settings: Settings) -> str:
     return f"the ledger never heard of node {settings.node.name}"
 
 
+def monitor(settings: Settings) -> str:
+    """What is wrong with it; empty: nothing."""
+    host, port = settings.monitor.listen.rsplit(":", 1)
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_LIMIT_S) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            return "" if connection.recv(9).startswith(b"HTTP/1.") else f"no HTTP at {settings.monitor.listen}"
+    except OSError as error:
+        return f"no answer at {settings.monitor.listen}: {error}"
+
+
 def main() -> int:
     try:
-        trouble = {"proxy": proxy, "drain": drain}[sys.argv[1]](settings_module.load())
+        trouble = {"proxy": proxy, "drain": drain, "monitor": monitor}[sys.argv[1]](settings_module.load())
     except MeterlineError as error:
         trouble = str(error)
     if trouble:

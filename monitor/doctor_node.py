@@ -158,6 +158,9 @@ def directory(settings: Settings) -> Iterator[Finding]:
     """Where calls come from and go to, as SIP workers know it."""
     path = settings.node.state_dir / "directory.json"
     found = DirectoryFile(path).current()
+    if found.twin:
+        text = f"another node has the name {settings.node.name} and is alive: {found.twin}; this one takes no calls"
+        yield fail("directory", text, "give one of them another node.name, and restart it when it has no call")
     if not found.carriers_in_order:
         yield fail(
             "directory", f"{path} has no carrier: every call fails", "make one (docs/database.md), and start the drain"

@@ -35,7 +35,7 @@ def not_ready(watch: Watch) -> list[str]:
 
 
 REASONS = (
-    "proxy_silent", "keeper_silent", "cutter_silent", "drain_silent", "monitor_blind", "breaker_open",
+    "proxy_silent", "keeper_silent", "cutter_silent", "drain_silent", "monitor_blind", "breaker_open", "name_taken",
     "database_silent", "journal_unwritable", "journal_full",
 )  # fmt: skip
 """Every reason there can be."""

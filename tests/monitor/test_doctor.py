@@ -1,6 +1,8 @@
 """The doctor, on a real stack in which one thing after another is broken: it names the thing, and what to do."""
 
 import json
+import os
+import signal
 import time
 
 import pytest
@@ -139,6 +141,20 @@ def stop_monitor(stack):
     return stack.monitor.start
 
 
+def clone_node(stack):
+    """The drain would write it again as it is at its next look, so it stands still meanwhile."""
+    file = stack.settings.node.state_dir / "directory.json"
+    os.kill(stack.drain.pid, signal.SIGSTOP)
+    own = file.read_text(encoding="utf-8")
+    file.write_text(json.dumps({**json.loads(own), "twin": "01M8 at elsewhere"}), encoding="utf-8")
+
+    def mend():
+        file.write_text(own, encoding="utf-8")
+        os.kill(stack.drain.pid, signal.SIGCONT)
+
+    return mend
+
+
 def damage_dialogs(stack):
     stack.kamailio.stop()
     store = stack.settings.node.state_dir / "dialogs.sqlite"
@@ -161,6 +177,7 @@ def damage_dialogs(stack):
         (refuse_fact, "warn", "journal", "1 lines in "),
         (stop_proxy, "fail", "proxy", "no answer to a ping"),
         (stop_monitor, "warn", "monitor", "no answer at http://"),
+        (clone_node, "fail", "directory", "another node has the name node1"),
         (damage_dialogs, "fail", "dialogs", "file is not a database"),
     ],
 )

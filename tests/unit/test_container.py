@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from billing import settings
-from billing.settings import Settings
+from billing.settings import MonitorSettings, Settings
 
 CHECKOUT = Path(__file__).parents[2]
 DOCKER = CHECKOUT / "docker"
@@ -143,7 +143,7 @@ def test_services_are_hardened_and_bounded(name, service):
     assert {"max-size", "max-file"} == set(service["logging"]["options"])
     assert ("no" if name in ONCE else "unless-stopped") == service["restart"]
     assert not {"cap_add", "privileged", "ports"} & set(service)
-    assert ("host" if name == "proxy" else "none") == service["network_mode"]
+    assert ("host" if name in {"proxy", "monitor"} else "none") == service["network_mode"]
     assert not service.get("user", "1").startswith("0")
 
 
@@ -173,7 +173,7 @@ def test_each_volume_is_written_by_whom_it_belongs_to():
     assert {
         "ledger": {"database"},
         "database-socket": {"database"},
-        "state": {"drain", "proxy"},
+        "state": {"drain", "monitor", "proxy"},
         "node-secrets": {"secrets"},
         "office-secrets": {"secrets"},
         "./meterline.toml": set(),
@@ -213,7 +213,7 @@ def test_secrets_are_made_once_and_not_shown(made_secrets):
     ]
 
 
-@pytest.mark.parametrize("name", ["drain", "proxy", "migrate", "meterline"])
+@pytest.mark.parametrize("name", ["drain", "monitor", "proxy", "migrate", "meterline"])
 def test_the_settings_of_each_service_are_settings(monkeypatch, made_secrets, name):
     """The file, the variables and the secrets of a container make up settings that the node starts with."""
     folder, _ = made_secrets
@@ -288,6 +288,26 @@ def test_health_of_the_proxy_is_that_it_answers(health, monkeypatch):
         assert "" == health.proxy(node_settings(port))
         thread.join(5)
     assert health.proxy(node_settings(port))
+
+
+def test_health_of_the_monitor_is_that_it_answers(health, monkeypatch):
+    """Whatever it says about the others; nobody there is named."""
+    monkeypatch.setattr(health, "ANSWER_LIMIT_S", 2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        settings = node_settings(5060).model_copy(update={"monitor": MonitorSettings(listen=address)})
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"HTTP/1.0 503 Service Unavailable\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert "" == health.monitor(settings)
+        thread.join(5)
+    assert health.monitor(settings).startswith(f"no answer at {address}: ")
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,12 @@ def test_failures_of_the_database_make_it_unready(board, settings):
     assert ["breaker_open"] == readiness.not_ready(board, settings)
 
 
+def test_name_that_another_node_has_makes_it_unready(board, settings):
+    """The drain was told by the ledger."""
+    board.note("name_taken", 1)
+    assert ["name_taken"] == readiness.not_ready(board, settings)
+
+
 def test_journal_that_could_not_be_written_makes_it_unready(board, settings):
     """For a while: then a call may try again."""
     board.mark("journal_failed_ms")
