@@ -66,8 +66,11 @@ class Directory:
         return next((carrier for carrier in self.carriers if str(carrier.carrier_id) == carrier_id), None)
 
     def carrier_at(self, address: str) -> Carrier | None:
-        """The carrier whose host is this source address. One known by name is not found: names are not asked for."""
-        return self._carriers_by_address.get(ipaddress.ip_address(address.strip("[]")))
+        """The carrier whose host is this address. One known by name is not found: names are not asked for."""
+        try:
+            return self._carriers_by_address.get(ipaddress.ip_address(address.strip("[]")))
+        except ValueError:
+            return None
 
     @cached_property
     def _carriers_by_address(self) -> dict[ipaddress.IPv4Address | ipaddress.IPv6Address, Carrier]:

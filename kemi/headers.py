@@ -17,8 +17,10 @@ NOT_FOR_CARRIERS = (
     "P-Preferred-Identity",
     "Remote-Party-ID",
     "Replaces",
+    "Join",
 )
-"""Never passed on, whoever sent them: secrets, and identities that no credential of the caller proves."""
+"""Never passed on, whoever sent them: secrets, identities that no credential of the caller proves,
+and other people's calls."""
 
 
 def is_cseq(number: str) -> bool:

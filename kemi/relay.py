@@ -132,7 +132,10 @@ def _choose_2xx(to_tag: str, current: str) -> None:
         if ksr.pv("$dlg(state)") == dialogs.ENDED:
             ksr.drop()  # sent again after the call is over
         return  # sent again, or the answer to a re-INVITE
-    if winner or current != ksr.pv("$T_branch_idx"):
+    if not winner and not _is_a_carriers(ksr.source_ip()):
+        log.event("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), to_tag=to_tag, source=ksr.source())
+        ksr.drop()
+    elif winner or current != ksr.pv("$T_branch_idx"):
         log.event("second_answer", "warn", sip_call_id=ksr.pv("$ci"), to_tag=to_tag, source=ksr.source())
         ksr.drop()
         _hang_up_loser()
@@ -140,6 +143,14 @@ def _choose_2xx(to_tag: str, current: str) -> None:
         ksr.set_table_text(WINNER, live_key(), to_tag)
     else:
         ksr.drop()  # a duplicate in the same instant: it will be sent again, and then the winner is known
+
+
+def _is_a_carriers(address: str) -> bool:
+    """Whether an answer may come from here: its branch could have been overheard. Of a carrier known by name, and of an
+    emergency gateway, no address is known."""
+    directory = here().directory.current()
+    called = directory.carrier_with(ksr.dialog_var("c"))
+    return called is None or directory.carrier_at(called.host) is None or directory.carrier_at(address) is not None
 
 
 def _hang_up_loser() -> None:

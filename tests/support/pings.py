@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 
 from tests.support.messages import Message
-from tests.support.rawsip import RawSip
+from tests.support.party import QUIET_S, Party
+from tests.support.rawsip import Dialog, RawSip
 from tests.support.tcp import TcpEnd
 
 PINGS = 3
@@ -48,3 +49,22 @@ def answers_before_pong(end: RawSip | TcpEnd, *, wanted: int = 0, limit_s: float
     while len(found) < wanted and (message := end.receive(limit_s)) is not None:
         found.append(message)
     return found
+
+
+def final_or_silence(end: Party, dialog: Dialog) -> Message | None:
+    """The final answer to the INVITE with the dialog's present CSeq, which is acknowledged; None for one that nobody
+    answers. Who gets a 100 gets more."""
+    found = [one for one in answers_before_pong(end) if _answers(one, dialog)]
+    while not found and (message := end.receive(QUIET_S)) is not None:  # a busy worker may be behind the pings
+        found += [message] if _answers(message, dialog) else []
+    final = next((one for one in found if one.code >= 200), None)
+    if final is None and found:
+        final = end.wait_for(lambda one: one.code >= 200 and _answers(one, dialog), "final answer", 8.0)
+    if final is not None and final.code == 200:
+        end.establish(dialog, final)
+        end.send(end.request("ACK", dialog, cseq=dialog.cseq))
+    return final
+
+
+def _answers(message: Message, dialog: Dialog) -> bool:
+    return message.code > 0 and message.cseq.split() == [str(dialog.cseq), "INVITE"]

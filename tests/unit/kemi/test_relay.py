@@ -184,6 +184,13 @@ def test_first_answer_goes_through(started, script):
     assert (True, []) == answer(started, script)
 
 
+def test_answer_from_an_address_that_is_no_carriers(started, script, events):
+    """The branch may have been overheard: dropped, nobody is hung up, and the carrier's own answer still counts."""
+    assert (False, []) == answer(started, script, si="203.0.113.9", tt="spoofed")
+    assert ["spoofed"] == [one["to_tag"] for one in events("stray_answer")]
+    assert (True, []) == answer(started, script)
+
+
 def test_answer_sent_again_goes_through(started, script):
     """A retransmission is the same answer; the caller's ACK may have been lost."""
     answer(started, script)
