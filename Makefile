@@ -10,7 +10,7 @@ ARGS ?=
 LEDGER_ARGS ?=
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help bootstrap container demo test faults model lint up down lock clean
+.PHONY: help bootstrap container demo test faults model attacks lint up down lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,9 @@ BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli 
 faults: bootstrap ## 200 faults over 20,000 calls, half an hour; ARGS="--seed 7" replays (docs/reliability.md)
 	@$(PY) -m tests.faults $(ARGS)
 	@$(PY) -m tests.faults.ledger $(LEDGER_ARGS)
+
+attacks: bootstrap ## 100,000 seeded mutations of SIP messages; one part again: ARGS="--seed 7 --first 1200 --count 100"
+	@$(PY) -m tests.security.mutations $(ARGS)
 
 model: bootstrap ## two thousand histories in which anything dies anywhere; one again: ARGS="--seed 123"
 	@$(PY) -m tests.model $(ARGS)

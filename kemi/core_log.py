@@ -2,7 +2,7 @@
 
 Its errors quote the message that they are about, line breaks and all, before anybody knows who sent it. And its JSON
 log engine (5.6.3, 6.0) writes past the end of its buffer when such a quote holds a NUL: a few thousand datagrams from
-a stranger ended the proxy (docs/kamailio.md, 46). The processes that read from the network therefore log what is
+a stranger ended the proxy (docs/kamailio.md, 52). The processes that read from the network therefore log what is
 critical, and no mere errors. What an operator must know are our own events, and everything before the fork.
 """
 
