@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from billing.ledger import Ledger
 from billing.logs import EventLog
 from billing.money import format_amount
 from billing.privileges import drop_into_place
+from billing.supervised import ALIVE, READY, STOPPING, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 BATCH_MAX = 500
 REAP_MAX = 100
 RETRY_S = 0.25
+ALIVE_EVERY_S = 5.0
 
 
 class _Every:
@@ -85,6 +88,7 @@ class Drain:
         self._twin = ""
         self._alarms_told: set[tuple[object, ...]] = set()
         self._room = JournalRoom(state / "journal", settings.journal)
+        self._alive = _Every(ALIVE_EVERY_S, partial(tell, ALIVE), self.log)
         self._disk_work = (
             _Every(0.5, self._reader.sync, self.log),
             _Every(5.0, self._room.keep_reserve, self.log),
@@ -102,8 +106,12 @@ class Drain:
 
     def run(self) -> None:
         """Until `stop`: facts first, then the periodic work. A database that is away is waited for, without end."""
+        tell(READY)
         while not self.stop.is_set():
-            self.stop.wait(self._turn())
+            pause_s = self._turn()
+            self._alive.run_if_due()
+            self.stop.wait(pause_s)
+        tell(STOPPING)
 
     def _turn(self) -> float:
         """One look at everything; how long to wait until the next, in seconds."""
@@ -146,6 +154,7 @@ class Drain:
 
         One whose account is busy goes to the journal's end and is tried again after the others.
         """
+        self._alive.run_if_due()  # a full batch on a slow database takes minutes, and is work all the same
         applied = True
         try:
             settlement.apply(self._ledger, entry.fact)

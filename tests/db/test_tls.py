@@ -67,6 +67,9 @@ def ledger(with_tls: PrivateMariaDB, authority: Authority) -> DatabaseSettings:
     """Made over TLS, with logins for another machine."""
     found = database(with_tls, authority.certificate, login_hosts=(OTHER_MACHINE,))
     assert f"login meterline_proxy@{OTHER_MACHINE}" in set_up(found)
+    with pymysql.connect(**with_tls.admin_params()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT ssl_type FROM mysql.user WHERE Host = %s", (OTHER_MACHINE,))
+        assert (("ANY",),) == cursor.fetchall()
     return found
 
 
