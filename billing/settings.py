@@ -310,7 +310,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _add_secrets(content: dict[str, Any], folder: Path) -> None:
     """Put the files of a folder of secrets into `content`. Hidden ones are how Kubernetes swaps a folder's content."""
-    for file in _files_of(folder):
+    for file in secret_files(folder):
         section, _, key = file.name.rpartition(".")
         place = content.setdefault(section, {}) if section else content
         if not isinstance(place, dict):
@@ -321,7 +321,8 @@ def _add_secrets(content: dict[str, Any], folder: Path) -> None:
             raise SettingsError(f"secret {file}: {getattr(error, 'strerror', None) or 'is no text'}") from None
 
 
-def _files_of(folder: Path) -> list[Path]:
+def secret_files(folder: Path) -> list[Path]:
+    """The files of a folder of secrets. Raises SettingsError when it cannot be read."""
     try:
         return [file for file in sorted(folder.iterdir()) if file.is_file() and not file.name.startswith(".")]
     except OSError as error:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Whether this container's part does its work: exit code 0 and silence, or 1 and a line that says what is wrong.
 
-    health.py proxy     every socket answers an OPTIONS
-    health.py monitor   it answers, whatever it has to say
+    health.py proxy     every socket answers an OPTIONS, and keeper and cutter do their rounds
     health.py drain     the ledger heard from this node within the last seconds, by the ledger's own clock
+    health.py monitor   it answers, whatever it has to say
 
 A proxy without its database is healthy: it refuses new calls, and those that are up need it.
 """
@@ -11,10 +11,13 @@ A proxy without its database is healthy: it refuses new calls, and those that ar
 import socket
 import sys
 
+from billing import readiness
 from billing import settings as settings_module
+from billing.board import FILE_NAME, Board
 from billing.errors import MeterlineError
 from billing.ledger import Ledger
 from billing.settings import Settings
+from stack import tls
 from stack.kamailio import answers_options
 
 ANSWER_LIMIT_S = 2.0
@@ -27,7 +30,10 @@ def proxy(settings: Settings) -> str:
         transport, address = listen.split(":", 1)
         if transport in {"udp", "tcp"} and not answers_options(address, transport, ANSWER_LIMIT_S):
             return f"no answer to OPTIONS at {listen}"
-    return ""
+        if transport == "tls" and not tls.answers(address, ANSWER_LIMIT_S):
+            return f"nobody speaks TLS at {listen}"
+    silent = set(readiness.silent_processes(Board(settings.node.state_dir / FILE_NAME))) - {"drain"}
+    return f"silent: {', '.join(sorted(silent))}" if silent else ""
 
 
 def drain(settings: Settings) -> str:

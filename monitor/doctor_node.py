@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import stat
+import tomllib
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -18,6 +19,7 @@ from billing.board import FILE_NAME, Board
 from billing.clock import Moment
 from billing.directory import DirectoryFile
 from billing.journal_room import JournalRoom, depth_of, oldest_waiting
+from billing.settings import FOLDERS_VARIABLE, secret_files
 from monitor.dialogs import STORE, billed_call_keys
 from monitor.findings import Finding, fail, ok, warn
 from monitor.watch import ping, write_error
@@ -37,15 +39,23 @@ START = "start it: systemctl start"
 
 
 def settings_file(path: Path | None) -> Iterator[Finding]:
-    """It holds passwords."""
+    """It holds passwords, or files of their own do."""
     if path is None:
         yield ok("settings", "from variables alone")
-        return
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o027:
-        yield fail("settings", f"{path} has mode {mode:o}: others can read passwords", f"chmod 640 {path}")
-    else:
-        yield ok("settings", f"{path}, mode {mode:o}")
+    folders = filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(":"))
+    secrets = [file for folder in folders for file in secret_files(Path(folder))]
+    for file in [*([path] if path else []), *secrets]:
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & 0o027 and (file != path or _holds_secrets(file)):
+            yield fail("settings", f"{file} has mode {mode:o}: others can read passwords", f"chmod 640 {file}")
+        else:
+            yield ok("settings", f"{file}, mode {mode:o}")
+
+
+def _holds_secrets(path: Path) -> bool:
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    sections = [section for section in content.values() if isinstance(section, dict)]
+    return "card_pin_key" in content or any(key.endswith("_password") for section in sections for key in section)
 
 
 def timers(settings: Settings) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """docker/ for real: the images are built, a call goes through, parts die and come back, and nothing is lost."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -42,6 +43,7 @@ def composed(engine, tmp_path_factory):
         "SIP_PORT": str(free_port()),
         "SIP_REALM": "meterline.test",
         "DEBIAN": RELEASE,
+        "MONITOR_LISTEN": f"127.0.0.1:{free_port()}",
     }
     services = Composed(engine, tmp_path_factory.mktemp("compose"), PROJECT, variables)
     services.add(Path(__file__).with_name("override.yaml"))
@@ -116,6 +118,31 @@ def test_a_call_through_it(composed, world, tmp_path):
     books_are_right(world)
 
 
+def test_it_is_what_was_asked_for(composed):
+    """Debian's release; and the node's own doctor finds nothing that does not work."""
+    inside = ("exec", composed.id_of("proxy"))
+    assert f"VERSION_CODENAME={RELEASE}" in composed.engine.docker(*inside, "cat", "/etc/os-release")
+    said = composed.engine.docker(*inside, "sh", "-c", "meterline doctor --json || test $? = 1")  # 1: warnings
+    assert [] == [one for one in json.loads(said)["findings"] if one["level"] == "fail"]
+
+
+def test_readiness_is_told(composed, world):
+    """The monitor, outside the node's containers, hears that new calls are welcome."""
+    address = world.settings.monitor.listen
+    wait_until(lambda: status(address, "/readyz") == 200, 20, "the node is ready")
+    assert 200 == status(address, "/healthz")
+
+
+def status(address: str, path: str) -> int:
+    host, port = address.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=3)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def test_the_proxy_killed(composed, world, ends):
     """SIGKILL: the engine starts it again; one call is hung up, another cut on time, each charged exactly."""
     callee, stack = ends
@@ -179,7 +206,7 @@ def test_a_restart_with_calls_up(composed, world, ends):
 
 def test_stopped_is_clean(composed, world):
     """SIGTERM ends each part by itself: no SIGKILL (137) was needed, and the database shut down in order."""
-    for service in ("proxy", "drain", "database"):
+    for service in ("monitor", "proxy", "drain", "database"):
         composed.compose("stop", service)
         assert (service, 0) == (service, composed.state(service)["ExitCode"] % 143)  # 143: SIGTERM, told by tini
     assert "Shutdown complete" in composed.logs("database")
@@ -237,7 +264,7 @@ def test_docker_kill_is_a_wish(composed, world):
     composed.wait_healthy("proxy")
 
 
-@pytest.mark.parametrize("service", ["database", "drain", "proxy"])
+@pytest.mark.parametrize("service", ["database", "drain", "monitor", "proxy"])
 def test_what_a_container_may_not_do(composed, service):
     """No root, no capability, no new privileges, a filter of system calls, nothing to write on but its volumes."""
     status = Path(f"/proc/{composed.pid(service)}/status").read_text(encoding="ascii")
@@ -254,10 +281,10 @@ def test_no_secret_is_shown(composed):
     files = [file for name in ("node-secrets", "office-secrets") for file in composed.volume(name).iterdir()]
     secrets = {file.read_text(encoding="ascii") for file in files}
     assert 4 == len(secrets)
-    services = ("database", "drain", "migrate", "proxy", "secrets")
+    services = ("database", "drain", "migrate", "monitor", "proxy", "secrets")
     shown = [json.dumps(composed.inspect(service)) + composed.logs(service) for service in services]
     shown.append(composed.engine.docker("history", "--no-trunc", "meterline:local"))
-    for service in ("database", "drain", "proxy"):
+    for service in ("database", "drain", "monitor", "proxy"):
         for pid in composed.engine.docker("top", composed.id_of(service), "-eo", "pid").split()[1:]:
             shown += [Path(f"/proc/{pid}/{what}").read_text(errors="replace") for what in ("cmdline", "environ")]
     assert [] == [text[:200] for text in shown if any(secret in text for secret in secrets)]

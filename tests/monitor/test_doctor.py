@@ -267,3 +267,18 @@ def test_grants_are_read_as_the_server_writes_them():
         Right("TABLE", "user", "UPDATE", "status"), Right("PROCEDURE", "audit", "EXECUTE"),
     } == rights  # fmt: skip
     assert {"CREATE TEMPORARY TABLES on `meterline`.*", "SELECT on `mysql`.`user`", "GRANT `dba`"} == wide
+
+
+def test_only_files_that_hold_secrets_must_be_private(tmp_path, monkeypatch):
+    """Settings without any may be read by all; a secret in a file of its own may not."""
+    plain, secret = tmp_path / "plain.toml", tmp_path / "secrets" / "database.proxy_password"
+    plain.write_text('[node]\nname = "n"\n')
+    secret.parent.mkdir()
+    secret.write_text("hunter2")
+    monkeypatch.setenv("METERLINE_SECRETS", str(secret.parent))
+    for mode, level in ((0o640, "ok"), (0o644, "fail")):
+        plain.chmod(0o644)
+        secret.chmod(mode)
+        assert ["ok", level] == [one.level for one in doctor_node.settings_file(plain)]
+    plain.write_text('[database]\nadmin_password = "hunter2"\n')
+    assert ["fail", "fail"] == [one.level for one in doctor_node.settings_file(plain)]

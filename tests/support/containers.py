@@ -220,7 +220,7 @@ class Composed:
         """Start everything; return when all of it is healthy."""
         try:
             self.compose("up", "-d", "--no-build")
-            for service in ("database", "drain", "proxy"):
+            for service in ("database", "drain", "proxy", "monitor"):
                 self.wait_healthy(service)
         except AssertionError:
             print(self.story())  # noqa: T201 - for the person who reads the failure

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from billing import settings
+from billing.board import FILE_NAME, Board
 from billing.settings import MonitorSettings, Settings
 
 CHECKOUT = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ def test_the_image_has_what_the_node_needs_and_nothing_that_tests_need():
     kamailio = {name for name in needed if name.startswith("kamailio")}
     (run,) = last_stage(DOCKERFILES[0])["RUN"]
     installed = set(re.search(r"--no-install-recommends\s+(.*?)&&", run)[1].split())
-    assert kamailio <= installed <= {*kamailio, *wanted, "netbase", "tini", "tzdata"}
+    assert kamailio <= installed <= {*kamailio, *wanted, "ca-certificates", "netbase", "tini", "tzdata"}
     (pip,) = [text for name, text in instructions(DOCKERFILES[0]) if "pip install" in text]
     assert "--require-hashes" in pip
     assert "--only-binary :all:" in pip
@@ -143,7 +144,7 @@ def test_services_are_hardened_and_bounded(name, service):
     assert {"max-size", "max-file"} == set(service["logging"]["options"])
     assert ("no" if name in ONCE else "unless-stopped") == service["restart"]
     assert not {"cap_add", "privileged", "ports"} & set(service)
-    assert ("host" if name in {"proxy", "monitor"} else "none") == service["network_mode"]
+    assert ("host" if name in {"monitor", "proxy"} else "none") == service["network_mode"]
     assert not service.get("user", "1").startswith("0")
 
 
@@ -213,7 +214,7 @@ def test_secrets_are_made_once_and_not_shown(made_secrets):
     ]
 
 
-@pytest.mark.parametrize("name", ["drain", "monitor", "proxy", "migrate", "meterline"])
+@pytest.mark.parametrize("name", ["drain", "proxy", "monitor", "migrate", "meterline"])
 def test_the_settings_of_each_service_are_settings(monkeypatch, made_secrets, name):
     """The file, the variables and the secrets of a container make up settings that the node starts with."""
     folder, _ = made_secrets
@@ -261,17 +262,17 @@ def health():
     return module
 
 
-def node_settings(port: int) -> Settings:
+def node_settings(port: int, state_dir: Path = Path("/nowhere")) -> Settings:
     return Settings(
         card_pin_key="k" * 32,
-        node={"name": "n", "state_dir": "/nowhere"},
+        node={"name": "n", "state_dir": state_dir},
         sip={"realm": "r", "listen": [f"udp:127.0.0.1:{port}"]},
         database={"proxy_password": "p", "port": port},
     )
 
 
-def test_health_of_the_proxy_is_that_it_answers(health, monkeypatch):
-    """An answer to OPTIONS, of whatever code; silence, or nobody there, is named."""
+def test_health_of_the_proxy_is_that_it_answers(health, monkeypatch, tmp_path):
+    """An answer to OPTIONS, of whatever code, and rounds of keeper and cutter; silence, or nobody there, is named."""
     monkeypatch.setattr(health, "ANSWER_LIMIT_S", 0.2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
@@ -283,10 +284,12 @@ def test_health_of_the_proxy_is_that_it_answers(health, monkeypatch):
             _, source = server.recvfrom(65_535)
             server.sendto(b"SIP/2.0 405 Method Not Allowed\r\n\r\n", source)
 
-        thread = threading.Thread(target=answer)
-        thread.start()
-        assert "" == health.proxy(node_settings(port))
-        thread.join(5)
+        for process, trouble in (("keeper", "silent: cutter"), ("cutter", "")):
+            Board(tmp_path / FILE_NAME).mark(f"{process}_ms")
+            thread = threading.Thread(target=answer)
+            thread.start()
+            assert trouble == health.proxy(node_settings(port, tmp_path))
+            thread.join(5)
     assert health.proxy(node_settings(port))
 
 
