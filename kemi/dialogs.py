@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from billing import facts
+from billing.breaker import monotonic_ms
 from billing.clock import Moment
+from billing.journal import JournalTail
 from kemi import flood, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
@@ -30,9 +33,10 @@ ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "UPDATE", "INFO", "PRACK", "OPTIONS",
 RINGING_MAX = 4
 """Early dialogs of one call that are remembered; a caller acknowledges each within a second."""
 
-BACKSTOP_S = 1
+BACKSTOP_S = 2
 """The cutter ends calls on time. The dialog timer, which takes whole seconds and errs by up to one (seen: -0.68 to
-+0.73 s, differing from start to start), stands behind it and must not come first."""
++0.73 s, differing from start to start; a restart takes up to another from it), stands behind it and must not come
+first."""
 
 KEEPALIVE_LOST_S = 10
 """The lifetime that the dialog module gives a dialog when a side answers no keepalives any more. We never set it."""
@@ -297,9 +301,31 @@ def _timed_out() -> None:
 
 
 def end_and_hang_up(reason: str) -> None:
-    """End the current dialog's call: the fact, and a BYE of our own to both sides."""
+    """End the current dialog's call: the fact, and a BYE of our own to both sides.
+
+    A dialog that had ended when the proxy died may come back from the store as if it had not: what is set in the event
+    of its end is not in there. Its end is in the journal then, and another would be wrong.
+    """
+    if _talked_ms() > here().up_ms and _end_is_written(ksr.dialog_var("k")):
+        for told in ("x", "b"):
+            ksr.set_dialog_var(told, "1")
+        return
     _record_end(reason)
     hang_up_both_sides()
+
+
+_ends_read: tuple[int, frozenset[str]] = (-1, frozenset())
+"""Calls whose ends are in the journal, and the second of the process's clock in which it was read: many dialogs may be
+over when the proxy comes back, and each asks."""
+
+
+def _end_is_written(call_key: str) -> bool:
+    global _ends_read  # noqa: PLW0603 - the process's own
+    now_s = monotonic_ms() // 1000
+    if _ends_read[0] != now_s:
+        journal = JournalTail(Path(here().settings.node.state_dir) / "journal")
+        _ends_read = now_s, frozenset(fact.get("call_key", "") for fact in journal.facts() if fact["kind"] == facts.ENDED)
+    return call_key in _ends_read[1]
 
 
 def cut() -> None:
@@ -400,7 +426,7 @@ def _talked_ms() -> int:
 
 def lifetime_s(rest_s: float) -> int:
     """The dialog timer's whole seconds for a remaining time: behind the cutter, never before it."""
-    lifetime = max(1, math.ceil(rest_s) + BACKSTOP_S)
+    lifetime = math.ceil(rest_s) + BACKSTOP_S if rest_s > 0 else 1
     return lifetime + (lifetime == KEEPALIVE_LOST_S)
 
 

@@ -46,7 +46,7 @@ def world(monkeypatch):
 @pytest.fixture
 def node(world, tmp_path):
     """The node of this process: two carriers, four trunks, a ledger that knows one caller and opens every call."""
-    from kemi import cutter, keeper, node
+    from kemi import cutter, dialogs, keeper, node
 
     made = node.start(
         Settings(
@@ -68,6 +68,7 @@ def node(world, tmp_path):
     keeper._twin_seen = False
     keeper._without_dialog.clear()
     cutter._cutter = None
+    dialogs._ends_read = (-1, frozenset())
     return made
 
 
