@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from billing import settings as settings_module
 from billing import settlement
 from billing.board import FILE_NAME, Board
+from billing.call_order import CallOrder
 from billing.directory import Carrier, Directory, Trunk, publish
 from billing.errors import KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable, MeterlineError
 from billing.instance import instance_in
@@ -84,6 +85,7 @@ class Drain:
         self.log = EventLog("drain", settings.node.name, self._board.count_event)
         self._started_s = time.monotonic()
         self._put_back = 0
+        self._order = CallOrder(self._reader.put_back())
         self._instance = instance_in(state)
         self._twin = ""
         self._alarms_told: set[tuple[object, ...]] = set()
@@ -157,23 +159,30 @@ class Drain:
         self._alive.run_if_due()  # a full batch on a slow database takes minutes, and is work all the same
         applied = True
         try:
-            settlement.apply(self._ledger, entry.fact)
+            if not self._order.is_next(entry.fact):
+                applied = self._put_back_entry(entry)
+            else:
+                settlement.apply(self._ledger, entry.fact)
         except (LedgerBusy, settlement.NotSettled) as error:
             self.log.event("call_waits", "warn", call_key=entry.fact.get("call_key"), error=str(error))
-            self._writer.append(entry.fact)
-            applied = False
+            applied = self._put_back_entry(entry)
         except (LedgerRefused, KeyConflict) as error:
             self._set_aside(entry, error)
         except LedgerUnavailable:
             raise
         except LedgerError as error:  # a right is missing, a routine is being replaced: not the fact's fault
             self.log.event("call_waits", "err", call_key=entry.fact.get("call_key"), error=str(error))
-            self._writer.append(entry.fact)
-            applied = False
+            applied = self._put_back_entry(entry)
         except Exception as error:  # noqa: BLE001 - a fact that cannot be understood
             self._set_aside(entry, error)
+        if applied:
+            self._order.done(entry.fact)
         self._reader.done(entry)
         return applied
+
+    def _put_back_entry(self, entry: Entry) -> bool:
+        self._writer.append(self._order.put_back(entry.fact))
+        return False
 
     def _set_aside(self, entry: Entry, error: Exception) -> None:
         self.log.failure("fact_set_aside", error, file=self._refused, fact=entry.fact)

@@ -11,6 +11,7 @@ and one is removed only when it is settled and old.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -33,6 +34,8 @@ SETTLED_AGE_S = 3 * SEGMENT_SPAN_S
 """A segment that nobody wrote to for so long is not written to any more, unless a writer slept: see `append`."""
 
 LINE_BYTES_MAX = 16_384
+PUT_BACK_MARK = b'"again":true'
+"""What a fact that was put back has in its line (billing/call_order.py)."""
 RESERVE = "reserve"
 """Room that is taken already and given up when the disk is full; billing/journal_room.py keeps it."""
 
@@ -251,6 +254,12 @@ class _Segment:
             return offset if offset and file.read(1) == b"\n" else 0
 
 
+def _rest(segment: _Segment) -> bytes:
+    with segment.path.open("rb") as file:
+        file.seek(segment.offset)
+        return file.read()
+
+
 class JournalReader:
     """Reads facts in the order written and remembers, durably, how far they are settled. One reader a journal."""
 
@@ -280,6 +289,20 @@ class JournalReader:
         for segment in self._known():
             if len(found) < limit:
                 found += self._read(segment, limit - len(found))
+        return found
+
+    def put_back(self) -> list[Fact]:
+        """Every fact that is not done, if any of them was put back; else none, for then their order is the journal's.
+
+        Lines are searched before they are decoded: without a fact put back this costs a reading of the file.
+        """
+        if not any(PUT_BACK_MARK in _rest(segment) for segment in self._known()):
+            return []
+        found = []
+        for segment in self._known():
+            for line in _rest(segment).split(b"\n"):
+                with contextlib.suppress(ValueError):
+                    found += [decode(line)] if line else []
         return found
 
     def done(self, entry: Entry) -> None:
