@@ -6,21 +6,17 @@ from stack.node import Stack
 from stack.processes import free_port
 from tests.security import mutations
 from tests.security.mutate import mutated
+from tests.support.aftermath import account_for_good_calls
 from tests.support.world import World
 
 SEED, COUNT = 4475, 3000
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory):
-    """One of its own: mutated passwords must lock nobody out."""
+@pytest.fixture(scope="module")
+def own_world(tmp_path_factory):
+    """On a stack of its own: mutated passwords must lock nobody out."""
     with Stack(tmp_path_factory.mktemp("mutations"), overrides=mutations.OVERRIDES) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def world(stack):
-    return World(stack, [free_port() for _ in range(3)])
+        yield World(running, [free_port() for _ in range(3)])
 
 
 def test_a_seed_says_it_all():
@@ -31,6 +27,7 @@ def test_a_seed_says_it_all():
     assert mutated(message, SEED, 17) != mutated(message, SEED + 1, 17)
 
 
-def test_mutations(world, good_account):
+def test_mutations(own_world):
     """Whatever is wrong with a message, the proxy goes on, and nobody pays but the sender."""
-    mutations.run(world, good_account, seed=SEED, first=0, count=COUNT, say=mutations.say)
+    good = account_for_good_calls(own_world)
+    mutations.run(own_world, good, seed=SEED, first=0, count=COUNT, say=mutations.say)
