@@ -204,17 +204,17 @@ def test_guesses_at_the_same_moment_are_not_one_too_many(world, node, monkeypatc
 
 
 def test_guesses_around_a_slices_end_are_no_more(world, node, monkeypatch):
-    """The limit holds in any stretch of time as long as the window, wherever the slices end."""
+    """The limit holds in any stretch of time as long as the window, wherever its slices end and the guesser begins."""
     window_s, now = node.settings.lockout.window_s, [0.0]
     monkeypatch.setattr(lockout.time, "monotonic", lambda: now[0])
-    allowed = []
-    for moment in range(0, 5 * window_s, 7):
-        now[0] = float(moment)
-        if identity.Guess("user:7", "192.0.2.1").is_allowed():
-            allowed.append(moment)
-    assert len(allowed) > 3
-    for start in range(5 * window_s):
-        assert 3 >= sum(start <= moment < start + window_s for moment in allowed)
+    for first in (0, 1, window_s // 2, window_s - 3, window_s - 2, window_s - 1):
+        allowed = []
+        for moment in range(first, first + 3 * window_s):
+            now[0] = float(moment)
+            if identity.Guess(f"user:{first}", "192.0.2.1").is_allowed():
+                allowed.append(moment)
+        assert len(allowed) > 3
+        assert 3 >= max(sum(start <= moment < start + window_s for moment in allowed) for start in allowed)
 
 
 def test_lock_ends(world, node, monkeypatch):
