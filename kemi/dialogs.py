@@ -324,7 +324,8 @@ def _end_is_written(call_key: str) -> bool:
     now_s = monotonic_ms() // 1000
     if _ends_read[0] != now_s:
         journal = JournalTail(Path(here().settings.node.state_dir) / "journal")
-        _ends_read = now_s, frozenset(fact.get("call_key", "") for fact in journal.facts() if fact["kind"] == facts.ENDED)
+        ended = (fact for fact in journal.facts() if fact["kind"] == facts.ENDED)
+        _ends_read = now_s, frozenset(fact.get("call_key", "") for fact in ended)
     return call_key in _ends_read[1]
 
 
