@@ -8,10 +8,14 @@ import os
 import sys
 import time
 from collections import Counter
+from functools import partial
 
 from tests.model.history import STEPS
 from tests.model.reached import missing
-from tests.model.seeds import Result, run_seeds
+from tests.model.seeds import Result, end_in_order, run_seeds
+
+SHARE = 50
+"""Seeds that one server serves."""
 
 
 def main() -> int:
@@ -23,13 +27,18 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
+    end_in_order()
     if options.seed is not None:
         return _report([run_seeds([options.seed], options.steps)], whole=True, complete=False)
     seeds = list(range(options.first, options.first + options.seeds))
     started = time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        shares = [(seeds[number :: options.processes], options.steps) for number in range(options.processes)]
-        results = pool.starmap(run_seeds, shares)
+    shares = [seeds[start : start + SHARE] for start in range(0, len(seeds), SHARE)]
+    results: list[Result] = []
+    with multiprocessing.get_context("spawn").Pool(options.processes, end_in_order) as pool:
+        for result in pool.imap_unordered(partial(run_seeds, steps=options.steps), shares):
+            results.append(result)
+            failed = [seed for seed, *_ in result.failures]
+            print(f"{len(results) * SHARE} seeds, {f'failed: {failed}' if failed else 'all held'}", flush=True)
     print(f"{options.seeds} seeds of {options.steps} steps in {time.monotonic() - started:.0f} s")
     return _report(results, whole=False, complete=options.seeds >= 1000)
 
@@ -44,7 +53,7 @@ def _report(results: list[Result], *, whole: bool, complete: bool) -> int:
     left = missing(seen, probes)
     crashed = sum(1 for number in probes.places if seen[f"probe {number}"])
     print(f"{sum(seen[f'probe {number}'] for number in probes.places):9d}  connections killed, at {crashed} statements")
-    if complete and left:
+    if left and not whole:
         print("never reached:", *left, sep="\n  ")
     for seed, broken, lines in failures:
         print(f"\nseed {seed}: {broken}\n  again with: make model ARGS='--seed {seed}'")

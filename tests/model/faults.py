@@ -14,6 +14,12 @@ from billing.ledger import Ledger
 from billing.ledger_session import Connection, Row
 from tests.model.probes import Probes
 
+WRITING = frozenset({
+    "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "top_up", "refund", "adjust",
+    "transfer", "set_account_status",
+})  # fmt: skip
+"""Routines after which the books may be wrong."""
+
 
 class Killed(BaseException):
     """SIGKILL for the process in hand. No `except Exception` of its own sees it."""
@@ -65,6 +71,8 @@ class Faults:
     ledger_fault: LedgerFault | None = None
     late: list[Late] = field(default_factory=list)
     database_away: bool = False
+    written: bool = False
+    """A routine that writes was asked since somebody looked last."""
     meanwhile: Callable[[], None] = lambda: None
     """Somebody else acts."""
     after: Callable[[str], None] = lambda what: None
@@ -124,6 +132,7 @@ class ModelLedger(Ledger):
         if self.faults.database_away or not type(self).reachable():
             self._drop()
             raise pymysql.err.OperationalError(2003, "Can't connect to MySQL server (the model's)")
+        self.faults.written |= what in WRITING
         fault = self.faults.of_routine(what) if what in self.faults.probes.calls else None
         probe = 0
         if fault is not None:

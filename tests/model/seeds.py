@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import FrameType
+from typing import NoReturn
 
 from tests.model.faults import Broken
 from tests.model.history import STEPS, History
@@ -20,6 +24,16 @@ class Result:
     seen: Counter[str] = field(default_factory=Counter)
     probes: Probes = field(default_factory=Probes)
     failures: list[tuple[int, str, list[str]]] = field(default_factory=list)
+
+
+def end_in_order() -> None:
+    """A SIGTERM ends the process as Ctrl-C does, and its server with it."""
+    signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    sys.exit(1)
 
 
 def run_seeds(seeds: Sequence[int], steps: int = STEPS, failures_max: int = 3, change: Change | None = None) -> Result:
