@@ -5,12 +5,16 @@ from __future__ import annotations
 import pymysql
 import pytest
 
+from billing.drain import Drain
 from db.migrate import _read
+from tests.model.faults import Broken
 from tests.model.history import History
 from tests.model.place import DATABASE, made
 from tests.model.probes import Probes, statements, without
+from tests.model.reached import UNREACHABLE
+from tests.model.seeds import run_seeds
 
-SEEDS = 15
+SEEDS = 12
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,37 @@ def test_a_probe_kills_its_connection_and_nothing_else(place):
         assert [{"balance": balance}] == place.sql("SELECT balance FROM purse WHERE account_id = %s", account)
 
 
+def test_what_no_history_comes_to_is_there(place):
+    """The exceptions are those of today's routines."""
+    assert UNREACHABLE.keys() <= set(place.probes.places.values())
+
+
+@pytest.mark.timeout(300)
+def test_a_wrong_routine_is_found_out():
+    """One that does not know its key again."""
+    change = ("claim_key", "SET p_repeated = v_hash IS NOT NULL;", "SET p_repeated = FALSE;")
+    assert run_seeds(range(1, 31), failures_max=1, change=change).failures
+
+
+@pytest.mark.timeout(300)
+def test_a_wrong_drain_is_found_out(place, monkeypatch):
+    """One that ticks a fact off before it is in the ledger loses it when it dies in between."""
+
+    def hasty(drain, entry):
+        drain._reader.done(entry)
+        return patient(drain, entry)
+
+    patient = Drain._apply
+    monkeypatch.setattr(Drain, "_apply", hasty)
+    with pytest.raises(Broken):
+        _play(place, range(1, 61))
+
+
+def _play(place, seeds):
+    for seed in seeds:
+        History(place, seed).run()
+
+
 @pytest.mark.timeout(300)
 def test_every_history_holds(place):
     """Fifty steps each, and what is reached is more than nothing."""
@@ -66,7 +101,7 @@ def test_every_history_holds(place):
 
 def test_a_seed_is_one_history(place):
     """The same on another day, after others."""
-    first, second = History(place, 7), History(place, 7)
+    first, second = History(place, 7, steps=30), History(place, 7, steps=30)
     first.run()
     second.run()
     assert first.lines == second.lines
