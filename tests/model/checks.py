@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
+from kemi import dialogs
 from tests.model.faults import Broken
 
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 LATE_MS = 1_000
 """The BYEs leave within a second after the deadline."""
-BACKSTOP_MS = 1_000
-"""The dialog timer, which cuts when the cutter does not know the call, is a second behind."""
+BACKSTOP_MS = 1_000 * dialogs.BACKSTOP_S
+"""The dialog timer, which cuts when the cutter does not know the call, is that far behind."""
 
 PRICES = {
     ("49", 0): ("0", "0.01", 1), ("49", 1): ("0", "0.005", 1),

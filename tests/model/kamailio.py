@@ -17,6 +17,7 @@ from typing import Any
 
 import kemi.calls
 import kemi.cutter
+import kemi.dialogs
 import kemi.keeper
 import kemi.ksr
 import kemi.node
@@ -151,7 +152,7 @@ class Memory:
         }
 
 
-KEEPER, CUTTER = Memory(kemi.keeper), Memory(kemi.cutter)
+KEEPER, CUTTER, DIALOGS = Memory(kemi.keeper), Memory(kemi.cutter), Memory(kemi.dialogs)
 """As they are when the script has just been loaded."""
 
 
@@ -206,16 +207,16 @@ class Node:
         kemi.ksr.KSR = self._ksr
         if role != "drain":
             kemi.node._node = self._processes["other worker" if role == "worker" and role in self.inside else role]
-        keeper, cutter = self._keeper, self._cutter
-        keeper.swap()
-        cutter.swap()
+        memories = self._keeper, self._cutter, self._dialogs
+        for memory in memories:
+            memory.swap()
         self.inside.append(role)
         try:
             yield
         finally:
             self.inside.pop()
-            cutter.swap()
-            keeper.swap()
+            for memory in memories:
+                memory.swap()
             clock.booted_ms, clock.wall_off_ms = kept_clock
             kemi.ksr.KSR, kemi.node._node, Node.now = kept_script
             world.message, world.headers, world.dialog, world.avps, world.context = kept_world
@@ -233,7 +234,7 @@ class Node:
     def start_kamailio(self) -> None:
         """With what an earlier one left."""
         self.clock.now_ms += RESTART_MS
-        self._keeper, self._cutter = KEEPER.fresh(), CUTTER.fresh()
+        self._keeper, self._cutter, self._dialogs = KEEPER.fresh(), CUTTER.fresh(), DIALOGS.fresh()
         kept = self.clock.booted_ms, self.clock.wall_off_ms
         self.clock.booted_ms, self.clock.wall_off_ms = self.booted_ms, self.wall_off_ms
         self._processes = {role: kemi.node.Node(self.settings) for role in PROCESSES}
