@@ -22,6 +22,7 @@ ROUNDING_S = 0.15
 """Between a message at an end and its line in that end's log, or its time in the proxy."""
 LATE_S = 1.0
 """BYEs leave within a second of the deadline (docs/architecture.md, rule 3)."""
+EARLY_AFTER_RESTART_S = 2.0
 RECOVERY_LIMIT_S = 10.0
 TRIES_MIN = 10
 """So many must have dialled meanwhile, for some are refused for other reasons."""
@@ -322,6 +323,12 @@ def _judge_reason(attempt: Attempt, record: Record, evidence: Evidence, verdict:
         and not wished
         and attempt.call_id not in evidence.doomed
     ):
+        # After a restart the dialog timer may come before the cutter, the more the longer the start took.
+        early = (attempt.answered or told) + record.grant_s - told
+        if early <= EARLY_AFTER_RESTART_S and _touched(evidence, attempt, PROXY, attempt.answered or told, told):
+            verdict.sums["calls ended early by a restart"] += 1
+            verdict.at_most("ended early by a restart, s", early)
+            return
         verdict.say("ended for no reason", f"{attempt}: {record}")
 
 

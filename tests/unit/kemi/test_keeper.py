@@ -133,11 +133,12 @@ def test_busy_account_keeps_no_other_from_its_renewal(up, node, script):
     assert node.breaker.is_open() is False
 
 
-def test_call_whose_phone_is_gone_is_not_renewed(up, node, script):
+@pytest.mark.parametrize("grant_s", [120, 240])
+def test_call_whose_phone_is_gone_is_not_renewed(up, node, script, grant_s):
     """The dialog module found a side silent and left the dialog ten seconds: a renewal would give it a new life
     again and again."""
     up.dialog.values["lifetime"] = "10"
-    use(node, live_calls=[[live_call(grant_s=240)]])
+    use(node, live_calls=[[live_call(grant_s=grant_s)]], extend_call=extended(grant_s + 120))
     script.keeper("keeper")
     assert ([], [], "120") == (node.ledger.asked_for("extend_call"), up.dialog.lifetimes, up.dialog.variables["g"])
 
