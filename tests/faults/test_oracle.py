@@ -204,9 +204,9 @@ def test_ended_for_no_reason():
     assert {"ended for no reason"} == found(attempts=[early], records=[record])
     assert set() == found(attempts=[early], records=[record], doomed={"a": "phone_gone"})
     restarted = [during("proxy killed", 4, 4.5)]
-    assert {"ended for no reason"} == found(attempts=[early], records=[record], windows=restarted)
+    assert "ended for no reason" in found(attempts=[early], records=[record], windows=restarted)
     soon = replace(CUT, bye_to_caller=T + 9, bye_to_callee=T + 9, last=T + 9.1)
-    whole = replace(CUT_CDR, talked_ms=9100, end_reason="keepalive")
+    whole = replace(charged(CDR, 9), end_reason="keepalive")
     assert {"ended for no reason"} == found(attempts=[soon], records=[whole])
     assert set() == found(attempts=[soon], records=[whole], windows=restarted)
     wished = replace(early, hung_up=T + 4.9)
