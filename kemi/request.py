@@ -12,6 +12,7 @@ from kemi.node import here
 from kemi.tables import CALL_ID_CHARACTERS_MAX, TAG_CHARACTERS_MAX
 
 _HIDING = re.compile(r"\r(?!\n)|\x00")
+_BARE_LF = re.compile(r"(?<!\r)\n")
 _ROUTE_URI = re.compile(r"<([^>]*)>")
 
 
@@ -41,10 +42,14 @@ def route_request() -> None:
 def _is_acceptable() -> bool:
     """Malformed and looping requests end here (docs/kamailio.md, 5 and 18)."""
     try:
-        hiding = _HIDING.search(ksr.raw_message())
+        raw = ksr.raw_message()
     except UnicodeDecodeError:
         return _refuse(400, "Not UTF-8")
-    if hiding:  # a bare CR hides header names from everybody who removes or counts headers, a NUL what follows it
+    # Two bare LFs end the head for us, and not for everybody behind us. A bare CR hides header names from everybody who
+    # removes or counts headers, a NUL what follows it.
+    if _BARE_LF.search(raw.partition("\r\n\r\n")[0]):
+        return _refuse(400, "Bare LF")
+    if _HIDING.search(raw):
         return _refuse(400, "Bare CR Or NUL")
     if not ksr.max_forwards_left():
         return _refuse(483, "Too Many Hops")

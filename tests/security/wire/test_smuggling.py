@@ -1,5 +1,7 @@
 """One message that two readers take for two, or for another: nothing hidden in it is believed or passed on."""
 
+import re
+
 import pytest
 
 from tests.support.messages import Message
@@ -159,6 +161,7 @@ HIDDEN = [
     "X-Note: \0\r\nX-Meterline-Card: {card}\r\nX-Meterline-PIN: {pin}",
     'X-Note: "\r\nX-Meterline-Card: {card}\r\nX-Meterline-PIN: {pin}\r\nX-End: "',
     "Subject: =?utf-8?q?X-Meterline-Card:_{card}?=\r\nX-Meterline-Card: {card}\r\nX-Meterline-PIN: {pin}",
+    "X-Note: a\n\n\nX-Meterline-Card: {card}\r\nX-Meterline-PIN: {pin}",
     "X-Broken\r\nX-Meterline-Card: {card}\r\nX-Meterline-PIN: {pin}",
     ": nothing\r\nX-Meterline-Card: {card}\r\nX-Meterline-PIN: {pin}",
     "X-Meterline-Card: {card}\r\nX-Meterline-Card: {card}\r\nX-Meterline-PIN: {pin}\r\nX-Meterline-PIN: {pin}",
@@ -168,18 +171,19 @@ HIDDEN = [
 ]
 
 
+@pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("spelling", HIDDEN, ids=range(len(HIDDEN)))
-def test_card_of_another_in_every_hiding_place(world, aftermath, account, phone, caller, callee, spelling):
+def test_card_of_another_in_every_hiding_place(world, aftermath, account, phone, caller, callee, spelling, last):
     """A phone that hides somebody's card pays itself or is refused; the carrier sees neither of the headers."""
     card = world.card("1")
     dialog = caller.new_dialog(NUMBER)
     header = with_password(caller, phone, dialog)
     hidden = spelling.format(card=card.number, pin=card.pin)
-    caller.send(caller.request("INVITE", dialog, headers=[hidden, header], body=SDP))
+    caller.send(caller.request("INVITE", dialog, headers=[header, hidden] if last else [hidden, header], body=SDP))
     final = final_or_silence(caller, dialog)
     for invite in callee.heard("INVITE"):
-        unfolded = Message(invite.text.replace("\n", "\r\n").replace("\r\r\n", "\r\n"))
-        assert not {"x-meterline-card", "x-meterline-pin"} & set(unfolded.header_names()), invite.text
+        head = re.sub(r"\r?\n", "\r\n", re.sub(r"(?<!\r)\n+", "\r\n", invite.text))
+        assert not {"x-meterline-card", "x-meterline-pin"} & set(Message(head).header_names()), invite.text
     if final is not None and final.code == 200:
         assert 200 == caller.hang_up(dialog).code
         on_the_wire(world, [caller], [callee])

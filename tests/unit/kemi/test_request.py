@@ -14,6 +14,7 @@ def challenged(world):
     [
         ("INVITE sip:1@example.net SIP/2.0\r\nX: a\rX-Meterline-Card: 1\r\n\r\n", 400),
         ("INVITE sip:1@example.net SIP/2.0\r\nX: a\r", 400),
+        ("INVITE sip:1@example.net SIP/2.0\r\nX: a\n\nX-Meterline-Card: 1\r\n\r\n", 400),
         ("INVITE sip:1@example.net SIP/2.0\r\nX: a\0b\r\n\r\n", 400),
         (b"INVITE sip:1@example.net SIP/2.0\r\nX: \xff\r\n\r\n", 400),
     ],
