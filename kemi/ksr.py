@@ -32,11 +32,12 @@ def _must(result: object, action: str) -> None:
 
 
 def pv(name: str) -> str:
-    """A pseudo-variable as text, empty when it is null or no UTF-8 (requests are refused then, replies are not)."""
+    """A pseudo-variable as text, empty when it is null, no UTF-8 or has a NUL (replies may)."""
     try:
-        return str(KSR.pv.gete(name))  # some come as numbers
+        text = str(KSR.pv.gete(name))  # some come as numbers
     except UnicodeDecodeError:
         return ""
+    return "" if "\0" in text else text  # no function of Kamailio takes one
 
 
 def set_pv(name: str, value: str) -> None:

@@ -14,9 +14,10 @@ def test_predicate_is_a_bool(world, answer, expected):
     assert ksr.is_cancelled() is expected
 
 
-def test_what_is_no_text_is_empty(world):
-    """A reply may hold any octets; a variable of it that is no UTF-8 reads as if it were not there."""
-    world.message["$tt"] = b"tag\xff"
+@pytest.mark.parametrize("octets", [b"tag\xff", b"tag\0"])
+def test_what_is_no_text_is_empty(world, octets):
+    """A reply may hold any octets; a variable of it that is no UTF-8, or has a NUL, reads as if it were not there."""
+    world.message["$tt"] = octets
     assert ksr.pv("$tt") == ""
 
 
