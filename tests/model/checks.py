@@ -9,7 +9,8 @@ from kemi import dialogs
 from tests.model.faults import Broken
 
 if TYPE_CHECKING:
-    from tests.model.history import Call, History, Place
+    from tests.model.cast import Call, Place
+    from tests.model.history import History
 
 LATE_MS = 1_000
 """The BYEs leave within a second after the deadline."""

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -35,13 +34,12 @@ from billing.board import Board
 from billing.errors import KeyConflict, LedgerError, LedgerRefused, LedgerUnavailable
 from billing.journal import JournalReader, JournalUnwritable, JournalWriter
 from billing.journal_room import JournalRoom
-from billing.ledger import LedgerAddress
 from tests.db.bank import call_record, request, settlement
 from tests.model import checks
+from tests.model.cast import Call, Movement, Place
 from tests.model.clock import START_MS, Clock, everywhere
 from tests.model.faults import Broken, Faults, Fuse, Killed, Late, LedgerFault, ModelLedger
 from tests.model.kamailio import CALLS, OVER, UP, Node
-from tests.model.probes import Probes
 
 STEPS = 50
 KEEPALIVE_MS = 30_000
@@ -53,82 +51,11 @@ SUBSTEP_MS = 15_000
 IDLE_MS = 60_000
 """While nobody talks."""
 
-FURNITURE = frozenset({
-    "account", "purse", "user", "credential_digest", "credential_card", "trunk", "trunk_address", "carrier", "tariff",
-    "credential_caller_number", "rate", "loaded_object",
-})  # fmt: skip
-"""Tables that no history empties; yoyo's own have names of their own."""
-
 EXPECTED_ERRORS = ("ledger_failed", "journal_unwritable", "journal_damaged", "call_reaped", "alarm")
 """What a log says of the faults of a history. Any other error is the product's."""
 
 DESTINATIONS = {"49": "030123456", "44": "0044207123"}
 BALANCES = {"reseller": "6", "card one": "2", "card two": "1", "customer": "2"}
-
-
-@dataclass
-class Call:
-    """A call attempt as the phones know it."""
-
-    number: int
-    asked_ms: int
-    node: Node
-    user: str
-    destination: str
-    key: str = ""
-    dialog: Any = None
-    state: str = "asked"
-    """asked, refused, rings, up, over, or gone: its node died while it was set up."""
-    answered_ms: int | None = None
-    over_ms: int | None = None
-    phone_gone_ms: int | None = None
-    unsure: bool = False
-    """A process died between what this call's phones heard and what it wrote."""
-
-    def __str__(self) -> str:
-        return f"call {self.number}"
-
-
-@dataclass
-class Movement:
-    """Money that somebody moved: what he asked, and what he was told."""
-
-    key: str
-    kind: str
-    accounts: tuple[int, ...]
-    amount: Decimal
-    answer: object = None
-    refused: bool = False
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where histories happen: a server with probes in its routines, the accounts in it, a folder for journals."""
-
-    server: dict[str, Any]
-    logins: dict[str, LedgerAddress]
-    root: pymysql.connections.Connection[pymysql.cursors.DictCursor]
-    probes: Probes
-    folder: Path
-    accounts: dict[str, int]
-    users: dict[str, tuple[str, ...]]
-    """User name to the names of the accounts of his chain."""
-    beginning: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """The rows that every history begins with; other tables of calls and money are empty then."""
-
-    def __post_init__(self) -> None:
-        self.beginning.update(
-            purse=self.sql("SELECT purse.*, account_id AS id FROM purse"), account=self.sql("SELECT * FROM account")
-        )
-        names = self.sql("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
-                         " AND table_type = 'BASE TABLE'")  # fmt: skip
-        emptied = {row["name"] for row in names if "yoyo" not in row["name"]} - FURNITURE
-        self.beginning.update({name: [] for name in sorted(emptied)})
-
-    def sql(self, statement: str, *args: object) -> list[dict[str, Any]]:
-        with self.root.cursor() as cursor:
-            cursor.execute(statement, args or None)
-            return list(cursor.fetchall())
 
 
 @dataclass
@@ -142,7 +69,6 @@ class History:
     seen: Counter[str] = field(default_factory=Counter)
     calls: list[Call] = field(default_factory=list)
     movements: list[Movement] = field(default_factory=list)
-    acting_on: Call | None = None
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -171,7 +97,9 @@ class History:
                 node.start_kamailio()
                 node.start_drain()
                 node.do("drain", node.drain_turn)
-            self.ledgers = {role: ModelLedger(address) for role, address in self.place.logins.items()}
+            self.ledgers, self.gone = (
+                {role: ModelLedger(address) for role, address in self.place.logins.items()} for _ in range(2)
+            )  # of cashiers and strangers; and connections whose client has gone
             for name, amount in BALANCES.items():
                 self._move("top_up", (self.place.accounts[name],), Decimal(amount))
             try:
@@ -183,7 +111,7 @@ class History:
                 self._recover()
                 checks.at_the_end(self)
             finally:
-                for ledger in self.ledgers.values():
+                for ledger in (*self.ledgers.values(), *self.gone.values()):
                     ledger.close()
                 for node in self.nodes:
                     if node.meterline is not None:
@@ -356,11 +284,7 @@ class History:
         drain = node.drain_turn if self.rng.random() < 0.35 else node.drain_facts
         for role, work in (("cutter", node.cutter_tick), ("drain", drain), ("keeper", node.keeper_tick)):
             if self.rng.random() < chance:
-                self._do(node, role, work)
-
-    def _do(self, node: Node, role: str, work: Callable[[], None]) -> bool:
-        """A process acts. False when it is not there, or dies of it."""
-        return node.do(role, work)
+                node.do(role, work)
 
     def _up(self) -> list[Call]:
         return [call for call in self.calls if call.state == "up"]
@@ -396,7 +320,7 @@ class History:
                 world.dialogs.pop((tags["ci"], tags["ft"]), None)
             self.seen.update([f"invite: {call.state} {replied}"])
 
-        if not self._do(node, "worker", invite):
+        if not node.do("worker", invite):
             call.state = "gone"
         self.faults.after = lambda what: None
         self.tell(f"{call} of {user} at {node.name}, key {call.key}: {call.state}")
@@ -417,7 +341,7 @@ class History:
         call = self.rng.choice(ringing)
         world = call.node.world
         call.state = "answering"
-        if self._do(call.node, "worker", lambda: world.answered(call.dialog)):
+        if call.node.do("worker", lambda: world.answered(call.dialog)):
             call.state, call.answered_ms = "up", self.clock.now_ms
         self.tell(f"{call} is answered: {call.state}")
 
@@ -442,7 +366,7 @@ class History:
             call.node.script("dialog_event", "dialog:failed")
             world.dialogs.pop((call.dialog.values["callid"], call.dialog.values["from_tag"]), None)
 
-        self._do(call.node, "worker", failure)
+        call.node.do("worker", failure)
         self.tell(f"{call} fails: {code}")
 
     def _hang_up(self) -> None:
@@ -466,7 +390,7 @@ class History:
             dialogs.route_in_dialog()
             call.state, call.over_ms = "over", self.clock.now_ms
 
-        if not self._do(call.node, "worker", bye) and call.state == "up":
+        if not call.node.do("worker", bye) and call.state == "up":
             call.phone_gone_ms = self.clock.now_ms  # nobody heard it; nobody is there any more
         self.tell(f"{call}: {'caller' if caller else 'callee'} hangs up: {call.state}")
 
@@ -501,10 +425,10 @@ class History:
             cuts = [at for node in self.nodes for at in node.deadlines_ms()]
             step_ms = SUBSTEP_MS if self._up() else IDLE_MS
             self.clock.now_ms = min([until, self.clock.now_ms + step_ms, *cuts])
-            self._arrive_all(1)
+            self._arrive_all()
             for node in self.nodes:
                 self._turn(node)
-                self._do(node, "timer", node.world.timers)
+                node.do("timer", node.world.timers)
                 node.write_unwritten()
                 self._keepalives(node)
                 self._ring_limit(node)
@@ -513,12 +437,12 @@ class History:
         for call in self._up():
             gone = call.phone_gone_ms is not None and self.clock.now_ms >= call.phone_gone_ms + KEEPALIVE_MS
             if gone and call.node is node and self._known(call) and call.dialog.values["state"] in UP:
-                self._do(node, "timer", lambda call=call: node.world.timed_out(call.dialog))  # type: ignore[misc]
+                node.do("timer", lambda call=call: node.world.timed_out(call.dialog))  # type: ignore[misc]
 
     def _ring_limit(self, node: Node) -> None:
         for call in self._ringing():
             if call.node is node and self.clock.now_ms >= call.asked_ms + CALLS["ring_limit_s"] * 1000:
-                self._do(node, "worker", lambda call=call: self._rings_out(call))  # type: ignore[misc]
+                node.do("worker", lambda call=call: self._rings_out(call))  # type: ignore[misc]
 
     def _start(self, node: Node) -> None:
         """Supervision."""
@@ -659,9 +583,9 @@ class History:
         kept, self.faults.ledger_fault = self.faults.ledger_fault, None
         node = self.rng.choice(self.nodes)
         choices: list[Callable[[], object]] = [
-            lambda: self._do(node, "keeper", node.keeper_tick) if "keeper" not in node.inside else None,
-            lambda: self._do(node, "cutter", node.cutter_tick) if "cutter" not in node.inside else None,
-            lambda: self._do(node, "drain", node.drain_turn) if "drain" not in node.inside else None,
+            lambda: node.do("keeper", node.keeper_tick) if "keeper" not in node.inside else None,
+            lambda: node.do("cutter", node.cutter_tick) if "cutter" not in node.inside else None,
+            lambda: node.do("drain", node.drain_turn) if "drain" not in node.inside else None,
             self._money,
             self._hang_up,
             self._answer,
@@ -669,9 +593,8 @@ class History:
         self.rng.choice(choices)()
         self.faults.ledger_fault = kept
 
-    def _arrive_all(self, steps: int) -> None:
+    def _arrive_all(self) -> None:
         """What is still on its way arrives before much time passes."""
-        del steps
         late, self.faults.late[:] = list(self.faults.late), []
         for one in late:
             self._arrive(one)
@@ -681,18 +604,11 @@ class History:
             return  # it never reached the server
         role = "proxy" if "proxy" in late.role else "cashier" if "cashier" in late.role else "admin"
         try:
-            self.ledgers_late[role].carry_out(late.sql, late.args)
+            self.gone[role].carry_out(late.sql, late.args)
         except pymysql.err.MySQLError as error:
             self.tell(f"late {late.sql}: {error.args}")
         else:
             self.tell(f"late {late.sql.partition('(')[0]} {late.args[:1]}: carried out")
-
-    @property
-    def ledgers_late(self) -> dict[str, ModelLedger]:
-        """Connections whose client has gone."""
-        if not hasattr(self, "_late"):
-            self._late = {f"{role}": ModelLedger(address) for role, address in self.place.logins.items()}
-        return self._late
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -700,7 +616,7 @@ class History:
         """Everything that can come back does; everybody hangs up sooner or later; the reaper has his time."""
         self.tell("everything comes back")
         self.faults.clear()
-        self._arrive_all(0)
+        self._arrive_all()
         for node in self.nodes:
             node.cut_off = node.disk_full = False
             if not node.dead:

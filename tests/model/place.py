@@ -15,7 +15,7 @@ from billing.ledger import Ledger, LedgerAddress
 from db.migrate import migrate
 from stack.mariadb import PrivateMariaDB
 from tests.db.bank import PASSWORDS, logins
-from tests.model.history import Place
+from tests.model.cast import Place
 from tests.model.probes import Change, install
 
 DATABASE = "model"
