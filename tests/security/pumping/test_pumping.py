@@ -134,12 +134,12 @@ def test_call_in_progress_ends_at_its_grant_unless_the_limit_is_lifted(scene, wo
     assert cut.lasted(10)
     assert (Decimal("4.90"), Decimal("4.88")) == (world.balance(stopped), world.balance(lifted))
     assert [0, 0] == [alarm.refused for one in calls for alarm in alarms(world, one)]
-    # New calls get what is left of the day, and then none until the administrator lifts it.
-    phone = world.phone(stopped)
-    (short,) = scene.truth(scene.phones([phone], "phone_waits").wait())
+    # New calls get what is left of the day, and then none until the administrator lifts it. (Each from a phone of its
+    # own: every SIPp begins with the same cnonce, and the same answer twice in a second is a replay.)
+    (short,) = scene.truth(scene.phones([world.phone(stopped)], "phone_waits").wait())
     assert ("cut", 1, Decimal("0.01")) == (short.cdr.end_reason, short.cdr.billed_s, short.charge)
-    (refused,) = scene.truth(scene.phones([phone]).wait())
+    (refused,) = scene.truth(scene.phones([world.phone(stopped)]).wait())
     assert (403, "spending_limit") == refused.outcome
     world.admin.set_account(stopped.account_id, daily_spend_limit=Decimal(1))
-    (again,) = scene.truth(scene.phones([phone]).wait())
+    (again,) = scene.truth(scene.phones([world.phone(stopped)]).wait())
     assert (200, "") == again.outcome
