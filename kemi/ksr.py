@@ -92,10 +92,19 @@ def contact_host_and_port() -> tuple[str, str]:
 
 
 def headers(name: str) -> list[str]:
-    """All bodies of a header, in order; folding undone by the parser is not needed by any caller."""
+    """All bodies of a header, in order; folding undone by the parser is not needed by any caller.
+
+    As `pv`, a body that is no text is empty.
+    """
     found: list[str] = []
-    while len(found) < HEADERS_MAX and (body := KSR.hdr.get_idx(name, len(found))) is not None:
-        found.append(str(body))
+    while len(found) < HEADERS_MAX:
+        try:
+            body = KSR.hdr.get_idx(name, len(found))
+        except UnicodeDecodeError:
+            body = ""
+        if body is None:
+            break
+        found.append("" if "\0" in str(body) else str(body))
     return found
 
 

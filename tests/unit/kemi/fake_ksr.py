@@ -219,7 +219,8 @@ class World:
 
     def header(self, name, index):
         bodies = [body for given, body in self.headers if given.lower() == name.lower()]
-        return bodies[index] if index < len(bodies) else None
+        body = bodies[index] if index < len(bodies) else None
+        return body.decode() if isinstance(body, bytes) else body  # raises as PyUnicode_FromStringAndSize does
 
 
 def _end_of_name(name):

@@ -18,6 +18,8 @@ def test_predicate_is_a_bool(world, answer, expected):
 def test_what_is_no_text_is_empty(world, octets):
     """A reply may hold any octets; a variable of it that is no UTF-8, or has a NUL, reads as if it were not there."""
     world.message["$tt"] = octets
+    world.headers = [("Record-Route", "<sip:a>"), ("Record-Route", octets), ("Record-Route", "<sip:b>")]
+    assert ["<sip:a>", "", "<sip:b>"] == ksr.headers("Record-Route")
     assert ksr.pv("$tt") == ""
 
 
