@@ -431,6 +431,12 @@ def lifetime_s(rest_s: float) -> int:
     return lifetime + (lifetime == KEEPALIVE_LOST_S)
 
 
+def may_be_renewed() -> bool:
+    """Whether the current dialog's two sides are known to be there. The dialog module's keepalives begin with the ACK: who
+    never sent one has the grant that he was answered with, and no other."""
+    return not keepalive_lost() and ksr.pv("$dlg(state)") != UNACKED
+
+
 def keepalive_lost() -> bool:
     """Whether a side of the current dialog is gone, and the module's timer about to end it."""
     return ksr.pv("$dlg(lifetime)") == str(KEEPALIVE_LOST_S)

@@ -140,7 +140,7 @@ def _adopt(call: LiveCall) -> bool:
 def _renew(call: LiveCall) -> None:
     """Renew one call. What is wrong with it is logged and keeps no other call from its renewal."""
     try:
-        if not _adopt(call) or dialogs.keepalive_lost():
+        if not _adopt(call) or not dialogs.may_be_renewed():
             return
         outcome = renewal.renew(here().ledger, call, here().settings.calls)
         if outcome.grant_s > call.grant_s:

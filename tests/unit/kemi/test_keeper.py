@@ -50,6 +50,17 @@ def test_renewed_call_lasts_longer(up, node, script, talked_s, lifetime_s):
     assert ("240", [lifetime_s]) == (up.dialog.variables["g"], up.dialog.lifetimes)
 
 
+def test_call_is_not_renewed_before_its_ack(up, node, script):
+    """Who is gone between 200 and ACK gets no keepalives, and must not be renewed for ever. With the ACK he is."""
+    up.dialog.values["state"] = "3"
+    use(node, live_calls=[[live_call()]], extend_call=extended(240))
+    script.keeper("keeper")
+    assert ([], "120") == (node.ledger.asked_for("extend_call"), up.dialog.variables["g"])
+    up.dialog.values["state"] = "4"
+    script.keeper("keeper")
+    assert "240" == up.dialog.variables["g"]
+
+
 def test_renewal_is_in_the_dialog_store(up, node, script):
     """The store's row is written with a variable: the longer lifetime is there before it, or a restart brings back the
     old one and ends the call."""
