@@ -432,8 +432,8 @@ def lifetime_s(rest_s: float) -> int:
 
 
 def may_be_renewed() -> bool:
-    """Whether the current dialog's two sides are known to be there. The dialog module's keepalives begin with the ACK: who
-    never sent one has the grant that he was answered with, and no other."""
+    """Whether the current dialog's two sides are known to be there. The dialog module's keepalives begin with the ACK:
+    who never sent one has the grant that he was answered with, and no other."""
     return not keepalive_lost() and ksr.pv("$dlg(state)") != UNACKED
 
 
