@@ -7,6 +7,7 @@ away never delays a cut. When a deadline comes it looks into the dialog, whose g
 from __future__ import annotations
 
 import heapq
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from billing import facts
 from billing.breaker import monotonic_ms
 from billing.clock import Moment
 from billing.journal import JournalTail
-from kemi import dialogs, ksr, log
+from kemi import dialog_store, dialogs, ksr, log
 from kemi.node import here
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Cutter:
         self._tail = JournalTail(journal)
         self._deadlines: list[_Deadline] = []
         self._waiting: set[str] = set()
+        for dialog in node_dialogs():
+            self._learn_stored(dialog)
 
     def tick(self) -> None:
         """Learn what happened and end what is due."""
@@ -45,6 +48,16 @@ class Cutter:
         now_ms = monotonic_ms()
         while self._deadlines and self._deadlines[0].at_ms <= now_ms:
             self._end(heapq.heappop(self._deadlines))
+
+    def _learn_stored(self, dialog: tuple[str, str, str]) -> None:
+        """A call that was up before this Kamailio, whose answer the journal may no longer hold. The ledger is not
+        asked: it may be away. The grant in the dialog counts, and is looked at again when its deadline comes."""
+        try:
+            if ksr.enter_dialog(*dialog) and ksr.dialog_var("t") and not ksr.dialog_var("x") + ksr.dialog_var("m"):
+                in_ms = int(dialogs.remaining_s() * 1000) + 1
+                self._wait(_Deadline(monotonic_ms() + in_ms, ksr.dialog_var("k"), dialog))
+        except Exception as error:  # noqa: BLE001 - one call's trouble; the dialog timer stands behind
+            log.event("cut_failed", "err", sip_call_id=dialog[0], error=repr(error))
 
     def _learn(self, fact: Fact) -> None:
         """A fact is read once: one that cannot be understood (another version's) must not take the others with it."""
@@ -83,6 +96,11 @@ class Cutter:
                 dialogs.cut()
         except Exception as error:  # noqa: BLE001 - the dialog timer stands behind
             log.event("cut_failed", "err", call_key=due.call_key, error=repr(error))
+
+
+def node_dialogs() -> list[tuple[str, str, str]]:
+    """The dialogs that Kamailio brought back from its store."""
+    return dialog_store.stored(os.environ.get("METERLINE_DIALOG_DB", ""))
 
 
 _cutter: Cutter | None = None

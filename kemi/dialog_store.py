@@ -36,6 +36,16 @@ def identity(url: str) -> int:
         return 0
 
 
+def stored(url: str) -> list[tuple[str, str, str]]:
+    """(Call-ID, From-tag, To-tag) of every dialog in the store; none when it cannot be read."""
+    path = url.removeprefix("sqlite:///")
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=WAIT_MS / 1000)) as store:
+            return [(row[0], row[1], row[2]) for row in store.execute("SELECT callid, from_tag, to_tag FROM dialog")]
+    except sqlite3.Error:
+        return []
+
+
 def make_writers_wait() -> None:
     """Every connection that this process and its children open from now on waits for other writers.
 

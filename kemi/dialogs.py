@@ -33,10 +33,11 @@ ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "UPDATE", "INFO", "PRACK", "OPTIONS",
 RINGING_MAX = 4
 """Early dialogs of one call that are remembered; a caller acknowledges each within a second."""
 
-BACKSTOP_S = 2
+BACKSTOP_S = 10
 """The cutter ends calls on time. The dialog timer, which takes whole seconds and errs by up to one (seen: -0.68 to
-+0.73 s, differing from start to start; a restart takes up to another from it), stands behind it and must not come
-first."""
++0.73 s, differing from start to start), stands behind it and must not come first: of a dialog from the store it takes
+as much as Kamailio's start took, because its ticks catch up (seen: 7 s on a machine with far too much to do). Nor may
+a lifetime of ours look like KEEPALIVE_LOST_S."""
 
 KEEPALIVE_LOST_S = 10
 """The lifetime that the dialog module gives a dialog when a side answers no keepalives any more. We never set it."""
@@ -427,8 +428,7 @@ def _talked_ms() -> int:
 
 def lifetime_s(rest_s: float) -> int:
     """The dialog timer's whole seconds for a remaining time: behind the cutter, never before it."""
-    lifetime = math.ceil(rest_s) + BACKSTOP_S if rest_s > 0 else 1
-    return lifetime + (lifetime == KEEPALIVE_LOST_S)
+    return math.ceil(rest_s) + BACKSTOP_S if rest_s > 0 else 1
 
 
 def may_be_renewed() -> bool:

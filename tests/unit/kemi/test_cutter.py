@@ -49,6 +49,57 @@ def ends(journal):
     return [(fact["call_key"], fact["end_reason"], fact["talked_ms"]) for fact in journal() if fact["kind"] == "ended"]
 
 
+# --- calls from the dialog store ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(monkeypatch):
+    """The dialogs that Kamailio found in its store."""
+    found = [("call-1", "from-1", "to-1")]
+    monkeypatch.setattr(cutter, "node_dialogs", lambda: found)
+    return found
+
+
+def restored(world, **variables):
+    dialog = world.known()
+    dialog.variables |= {"k": KEY, "g": "120", "t": str(Moment.now())} | variables
+    return dialog
+
+
+def test_call_from_the_store_is_cut_without_journal_and_ledger(clock, world, node, script, stored, journal):
+    """Its answer was settled and tidied away long ago, and the database is away."""
+    restored(world)
+    script.cutter("cutter")
+    clock.go_on(119.9)
+    script.cutter("cutter")
+    assert [] == ends(journal)
+    clock.go_on(0.2)
+    script.cutter("cutter")
+    assert [(KEY, "cut", 120_100)] == ends(journal)
+
+
+@pytest.mark.parametrize("variables", [{"x": "1"}, {"m": "1"}, {"t": ""}], ids=["ended", "emergency", "ringing"])
+def test_other_dialogs_of_the_store_are_left_alone(clock, world, node, script, stored, journal, variables):
+    """Ended and told, never charged, or never answered."""
+    restored(world, **variables)
+    script.cutter("cutter")
+    clock.go_on(500)
+    script.cutter("cutter")
+    assert [] == ends(journal)
+
+
+def test_damaged_dialog_of_the_store_keeps_no_other_waiting(clock, world, node, script, stored, journal):
+    """It is said, and the next one is cut."""
+    restored(world, t="no moment")
+    stored.append(("call-2", "from-1", "to-1"))
+    other = world.known(callid="call-2")
+    other.variables |= {"k": "other", "g": "10", "t": str(Moment.now())}
+    script.cutter("cutter")
+    clock.go_on(10.1)
+    script.cutter("cutter")
+    assert [("other", "cut", 10_100)] == ends(journal)
+
+
 # --- at the deadline ---------------------------------------------------------------------------------------------
 
 
