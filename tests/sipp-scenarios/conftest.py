@@ -8,6 +8,7 @@ from tests.support.scene import Scene
 from tests.support.world import World
 
 OVERRIDES = {
+    "flood": {"requests_per_s": 10_000, "log_lines_per_s": 10_000},  # one address is many callers here
     "calls": {
         "grant_s": 10,
         "renew_lead_s": 5,

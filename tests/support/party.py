@@ -17,6 +17,9 @@ from tests.support.wire import Call, truth
 from tests.support.world import NUMBER, Phone, World
 
 ANSWER, RING, SILENT, REFUSE = "answer", "ring", "silent", "refuse"
+_calls_over: set[tuple[str, int, str]] = set()
+"""Address and Call-ID of what closed ends heard. A BYE that one of them no longer answered comes again, to whoever has
+its address now; he answers, and has not heard it."""
 QUIET_S = 0.4
 """How long an end must hear nothing after a message that nobody answers."""
 
@@ -45,6 +48,7 @@ class Party(RawSip):
         self._mark()  # wakes the reader
         self._reader.join(5)
         self._socket.close()
+        _calls_over.update((self.host, self.port, one.call_id) for one in self.seen)
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
@@ -58,7 +62,7 @@ class Party(RawSip):
             with self._news:
                 if data in self._marks:
                     self._marks.discard(data)
-                else:
+                elif (self.host, self.port, message.call_id) not in _calls_over:
                     self.seen.append(message)
                     self._waiting.append(message)
                 self._news.notify_all()
