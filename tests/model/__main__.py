@@ -38,7 +38,10 @@ def main() -> int:
         for result in pool.imap_unordered(partial(run_seeds, steps=options.steps), shares):
             results.append(result)
             failed = [seed for seed, *_ in result.failures]
-            print(f"{len(results) * SHARE} seeds, {f'failed: {failed}' if failed else 'all held'}", flush=True)
+            played = min(len(results) * SHARE, len(seeds))
+            print(f"{played} seeds, {f'failed: {failed}' if failed else 'all held'}", flush=True)
+        pool.close()  # they end by themselves: a SIGTERM is for whoever is in the middle of something
+        pool.join()
     print(f"{options.seeds} seeds of {options.steps} steps in {time.monotonic() - started:.0f} s")
     return _report(results, whole=False, complete=options.seeds >= 1000)
 

@@ -71,6 +71,8 @@ class Faults:
     ledger_fault: LedgerFault | None = None
     late: list[Late] = field(default_factory=list)
     database_away: bool = False
+    wanted: int = 0
+    """The probe that this step is after, wherever a routine comes to it."""
     written: bool = False
     """A routine that writes was asked since somebody looked last."""
     meanwhile: Callable[[], None] = lambda: None
@@ -111,9 +113,13 @@ class Faults:
         self.ledger_fault = None
         return fault
 
+    def wants(self, routine: str) -> bool:
+        """Whether this call of a routine is to die at the wanted probe, if it comes to it."""
+        return self.wanted > 0 and self.wanted in self.probes.reach(routine) and self.rng.random() < 0.5
+
     def clear(self) -> None:
         """Nothing goes wrong any more."""
-        self.fuse, self.ledger_fault, self.database_away = None, None, False
+        self.fuse, self.ledger_fault, self.database_away, self.wanted = None, None, False, 0
 
 
 class ModelLedger(Ledger):
@@ -140,6 +146,8 @@ class ModelLedger(Ledger):
                 self._give_up(sql, args, what)
             if fault.kind == "probe":
                 probe = self.faults.rng.choice(self.faults.probes.within(what))
+        if not probe and self.faults.wants(what):
+            probe = self.faults.wanted
         rows = self._ask(sql, args, probe, fault)
         if fault is not None and fault.kind == "lose":
             self._lose(what, fault)

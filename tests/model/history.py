@@ -40,6 +40,7 @@ from tests.model.cast import Call, Movement, Place
 from tests.model.clock import START_MS, Clock, everywhere
 from tests.model.faults import Broken, Faults, Fuse, Killed, Late, LedgerFault, ModelLedger
 from tests.model.kamailio import CALLS, OVER, UP, Node
+from tests.model.reached import targets
 
 STEPS = 50
 KEEPALIVE_MS = 30_000
@@ -78,6 +79,7 @@ class History:
         self.log: list[str] = []
         """Lines of the nodes' logs that are worth a look."""
         self.placing: Call | None = None
+        self.targets = targets(self.place.probes)
         self._ulids = random.Random(f"ulid {self.seed}")
 
     def tell(self, line: str) -> None:
@@ -236,7 +238,7 @@ class History:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def _step(self, number: int) -> None:
-        self._arm()
+        self._arm(number)
         actions: list[tuple[int, Callable[[], None]]] = [
             (24, self._place_call), (24, self._answer), (5, self._fail), (10, self._hang_up), (3, self._phone_goes),
             (20, self._pass_time), (12, self._money), (4, self._status), (4, self._kill), (3, self._database),
@@ -263,8 +265,9 @@ class History:
                 node.disk_full = False
                 self.tell(f"{node.name}: disk has room")
 
-    def _arm(self) -> None:
-        """Something may go wrong soon."""
+    def _arm(self, number: int) -> None:
+        """Something may go wrong soon. Every statement has its turn: each step is after one of them."""
+        self.faults.wanted = self.targets[(self.seed * self.steps + number) % len(self.targets)]
         chance = self.rng.random()
         if chance < 0.20:
             self.faults.fuse = Fuse(self.rng.randint(1, 30), "killed")
@@ -435,13 +438,16 @@ class History:
 
     def _keepalives(self, node: Node) -> None:
         for call in self._up():
+            if call.state != "up":  # somebody acted meanwhile
+                continue
             gone = call.phone_gone_ms is not None and self.clock.now_ms >= call.phone_gone_ms + KEEPALIVE_MS
             if gone and call.node is node and self._known(call) and call.dialog.values["state"] in UP:
                 node.do("timer", lambda call=call: node.world.timed_out(call.dialog))  # type: ignore[misc]
 
     def _ring_limit(self, node: Node) -> None:
         for call in self._ringing():
-            if call.node is node and self.clock.now_ms >= call.asked_ms + CALLS["ring_limit_s"] * 1000:
+            over = self.clock.now_ms >= call.asked_ms + CALLS["ring_limit_s"] * 1000
+            if over and call.state == "rings" and call.node is node:
                 node.do("worker", lambda call=call: self._rings_out(call))  # type: ignore[misc]
 
     def _start(self, node: Node) -> None:
@@ -558,6 +564,8 @@ class History:
         live = [call.key for call in self.calls if call.state in ("rings", "up") and call.key]
         key = self.rng.choice(live) if live and self.rng.random() < 0.8 else self._new_key()
         proxy, cashier = self.ledgers["proxy"], self.ledgers["cashier"]
+        ended = self.place.sql("SELECT call_key FROM cdr ORDER BY call_key")
+        over = self.rng.choice(ended)["call_key"] if ended else ""
         one = self.place.accounts["customer"]
         again = self.movements[0]
         asks: list[Callable[[], object]] = [
@@ -572,7 +580,10 @@ class History:
             lambda: proxy.answer_call(self._new_key(), 0),
             lambda: proxy.record_call(key, call_record(one)) if key in live else None,
             lambda: proxy.record_call(self._new_key(), call_record(one, result="x" * 99)),
-            lambda: proxy.heartbeat("n9", 2**62),
+            lambda: proxy.heartbeat(None, 0),  # type: ignore[arg-type]
+            lambda: [proxy.heartbeat("n9", 0, instance) for instance in ("one", "another")],
+            lambda: proxy.open_call(over, request([one])),
+            lambda: proxy.settle_call(over, settlement(["0"], 9_999, 0)),
             lambda: cashier.top_up(again.key, again.accounts[0], Decimal(77), "ann"),
         ]
         with contextlib.suppress(LedgerUnavailable, LedgerError, LedgerRefused, KeyConflict, Killed):

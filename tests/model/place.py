@@ -60,7 +60,7 @@ def _furnished(server: PrivateMariaDB, folder: Path, change: Change | None) -> P
         accounts[name] = admin.create_account("card", name, reseller, "EUR", retail)
         admin.set_account(accounts[name], max_calls=2)
     accounts["customer"] = admin.create_account("customer", "customer", None, "EUR", retail, "1")
-    limits = {"daily_spend_limit": "4", "max_calls_per_hour": 10, "max_calls_per_hour_per_destination": 6}
+    limits = {"daily_spend_limit": "1.5", "max_calls_per_hour": 4, "max_calls_per_hour_per_destination": 3}
     admin.set_account(accounts["customer"], **limits)
     chains = {"alice": ("card one", "reseller"), "bob": ("card two", "reseller"), "carol": ("customer",)}
     for name, (account, *_) in chains.items():

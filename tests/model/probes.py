@@ -38,6 +38,7 @@ class Probes:
 
     places: dict[int, tuple[str, int, str]] = field(default_factory=dict)
     calls: dict[str, set[str]] = field(default_factory=dict)
+    _reach: dict[str, frozenset[int]] = field(default_factory=dict)
 
     def text(self, routine: str, sql: str) -> str:
         """The routine with its probes."""
@@ -52,6 +53,12 @@ class Probes:
                 self.places[number] = (routine, place, " ".join(tail.split())[:60])
                 parts.append(_PROBE.format(number=number))
         return "".join(parts)
+
+    def reach(self, routine: str) -> frozenset[int]:
+        """The same as `within`, remembered."""
+        if routine not in self._reach:
+            self._reach[routine] = frozenset(self.within(routine)) if routine in self.calls else frozenset()
+        return self._reach[routine]
 
     def within(self, routine: str) -> list[int]:
         """Probes of a routine and of all that it calls."""
