@@ -347,13 +347,15 @@ def _ended() -> None:
 
 
 def _record_end(reason: str) -> None:
+    """The fact comes before the mark: of a kill between the two the next proxy writes a second end, which counts for
+    nothing; the other way round nobody would write any."""
     talked_ms = _talked_ms()
-    ksr.set_dialog_var("x", "1")
     if ksr.dialog_var("m"):
         _record_emergency("answered", 200, talked_ms, reason)
     else:
         here().record(facts.ended(ksr.dialog_var("k"), talked_ms, reason, _carrier_id()))
         _log_end("answered", talked_ms, reason)
+    ksr.set_dialog_var("x", "1")
     _release()
 
 

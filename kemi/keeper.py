@@ -106,8 +106,10 @@ def _watch_what_was_up() -> None:
     renewals that the ledger had just committed."""
     node = here()
     for call in node.ledger.live_calls(node.name):
-        known = call.state == "answered" and _adopt(call)
-        if not known and call.opened_ago_ms > node.up_ms:
+        answered = call.state == "answered"
+        if answered:
+            _adopt(call)
+        if not (answered and _has_dialog(call)) and call.opened_ago_ms > node.up_ms:
             _without_dialog.add(call.call_key)
         if call.state == "answered":
             node.record(
@@ -126,6 +128,11 @@ def _make_sure(call_key: str) -> None:
     _unsure[call_key] -= 1
     if call is None or not _adopt(call) or not _unsure[call_key]:
         del _unsure[call_key]
+
+
+def _has_dialog(call: LiveCall) -> bool:
+    """Whether its dialog is there, one that has ended included."""
+    return ksr.enter_dialog(call.sip_call_id, call.sip_from_tag, call.sip_to_tag or "")
 
 
 def _adopt(call: LiveCall) -> bool:
@@ -194,7 +201,7 @@ def _reconcile() -> None:
         if live is not None and live.state == "open":
             continue  # its answer may still be on its way to the ledger
         _without_dialog.discard(call_key)
-        if live is not None and not _adopt(live) and _answer_was_not_sent(live.answered_ago_ms or 0):
+        if live is not None and not _has_dialog(live) and _answer_was_not_sent(live.answered_ago_ms or 0):
             lost[call_key] = NOT_SENT
     for reaped in node.ledger.reaped_calls(node.name):
         if reaped.answered_ago_ms is None:

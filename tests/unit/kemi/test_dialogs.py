@@ -591,3 +591,12 @@ def test_rest_is_counted_from_the_answer(up, answered, expected):
     if answered is not None:
         up.dialog.variables["t"] = answered_ago(answered)
     assert expected == round(dialogs.remaining_s())
+
+
+def test_end_is_in_the_journal_before_it_is_marked(up, node, script, monkeypatch):
+    """Killed between the two, the next proxy ends it again, and the first end counts; else nobody would pay."""
+    seen = []
+    monkeypatch.setattr(node, "record", lambda fact: seen.append((fact["kind"], up.dialog.variables.get("x"))))
+    up.dialog.variables["t"] = answered_ago(120)
+    dialogs.cut()
+    assert ([("ended", None)], "1") == (seen, up.dialog.variables["x"])

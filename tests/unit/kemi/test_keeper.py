@@ -346,6 +346,12 @@ def test_call_with_its_dialog_goes_on(up, killed, script, journal):
     assert [] == reconciled(killed, script, journal, answered_before(50))
 
 
+def test_call_whose_dialog_had_ended_is_not_given_back(up, killed, script, journal):
+    """Its dialog came back with the mark of its end: it was there, so the caller may have heard the answer."""
+    up.dialog.variables |= {"t": answered_ago(10), "x": "1"}
+    assert [] == reconciled(killed, script, journal, answered_before(50))
+
+
 def test_call_whose_end_is_on_its_way_pays(world, killed, script, journal):
     """Answered and hung up in the last instant: its end is in the journal."""
     killed.record(facts.ended(KEY, 40, "caller", 1))
