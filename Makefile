@@ -33,7 +33,7 @@ test: bootstrap ## all tests, on the real parts
 # with a `nosec` that it would not have found anything in.
 BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli db demo docker docs kemi scripts stack
 
-faults: bootstrap ## 200 faults over 20,000 calls, half an hour; ARGS="--seed 7" replays (docs/reliability.md)
+faults: bootstrap ## 200 faults over 20,000 calls, a quarter of an hour; ARGS="--seed 7" replays (docs/reliability.md)
 	@$(PY) -m tests.faults $(ARGS)
 	@$(PY) -m tests.faults.ledger $(LEDGER_ARGS)
 

@@ -305,13 +305,13 @@ def end_and_hang_up(reason: str) -> None:
     """End the current dialog's call: the fact, and a BYE of our own to both sides.
 
     A dialog that had ended when the proxy died may come back from the store as if it had not: what is set in the event
-    of its end is not in there. Its end is in the journal then, and another would be wrong.
+    of its end is not in there. Its end is in the journal then, and another would be wrong. Whether everybody was told
+    before the proxy died is not known: a BYE too many is answered 481.
     """
     if _talked_ms() > here().up_ms and _end_is_written(ksr.dialog_var("k")):
-        for told in ("x", "b"):
-            ksr.set_dialog_var(told, "1")
-        return
-    _record_end(reason)
+        ksr.set_dialog_var("x", "1")
+    else:
+        _record_end(reason)
     hang_up_both_sides()
 
 

@@ -24,7 +24,7 @@ from tests.faults.oracle import Verdict
 from tests.faults.run import Round, play
 
 CALLS_A_ROUND = 5000
-CALLS_PER_SECOND = 22.0
+CALLS_PER_SECOND = 30.0
 
 
 def main() -> int:

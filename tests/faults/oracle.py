@@ -329,6 +329,13 @@ def _judge_reason(attempt: Attempt, record: Record, evidence: Evidence, verdict:
             verdict.sums["calls ended early by a restart"] += 1
             verdict.at_most("ended early by a restart, s", early)
             return
+        if attempt.connected is not None and any(
+            window.takes == PROXY and window.touches(attempt.node, attempt.connected - 1, attempt.connected + 1)
+            for window in evidence.windows
+        ):
+            # Between 200 and ACK the dialog store has a lifetime that is over: the first tick ends the call.
+            verdict.sums["calls ended by a kill between 200 and ACK"] += 1
+            return
         verdict.say("ended for no reason", f"{attempt}: {record}")
 
 

@@ -203,6 +203,7 @@ def test_ended_for_no_reason():
     record = replace(charged(CDR, 5), end_reason="keepalive")
     assert {"ended for no reason"} == found(attempts=[early], records=[record])
     assert set() == found(attempts=[early], records=[record], doomed={"a": "phone_gone"})
+    assert set() == found(attempts=[early], records=[record], windows=[during("proxy killed", 0.5, 4)])
     restarted = [during("proxy killed", 4, 4.5)]
     assert "ended for no reason" in found(attempts=[early], records=[record], windows=restarted)
     soon = replace(CUT, bye_to_caller=T + 9, bye_to_callee=T + 9, last=T + 9.1)
