@@ -180,6 +180,22 @@ def test_killed_between_the_answer_and_the_200(world, ends):
     books_are_right(world)
 
 
+def test_killed_between_the_200_and_the_ack(world, ends):
+    """The caller has heard the answer, and his ACK finds nobody: he talks for as long as he paid for."""
+    callee, stack = ends
+    account = world.customer("0.06")
+    caller = stack.enter_context(Party(world, host="127.0.0.30"))
+    dialog = caller.dial(world.phone(account))
+    answer = caller.wait_for_final(dialog, "INVITE")
+    kill_and_start(world)
+    assert 5 < caller.wait_for_request("BYE", 10).at - answer.at < 8
+    callee.wait_for_request("BYE", 2, dialog.call_id)
+    assert 0 == world.balance(account)
+    (cdr,) = world.cdrs_of(account)
+    assert ("cut", 6) == (cdr.end_reason, cdr.billed_s)
+    books_are_right(world)
+
+
 def test_callers_are_no_strangers_after_a_kill(world, ends):
     """From where the right password came is known to the next proxy: a flood is none of theirs (kemi/flood.py)."""
     _, stack = ends

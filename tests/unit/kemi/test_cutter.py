@@ -78,6 +78,14 @@ def test_call_from_the_store_is_cut_without_journal_and_ledger(clock, world, nod
     assert [(KEY, "cut", 120_100)] == ends(journal)
 
 
+def test_call_from_the_store_has_its_lifetime_again(clock, world, node, script, stored, journal):
+    """Killed between 200 and ACK, its row had none: the dialog timer would end it a second after the start."""
+    dialog = restored(world)
+    clock.go_on(20)
+    script.cutter("cutter")
+    assert [100 + dialogs.BACKSTOP_S] == dialog.lifetimes
+
+
 @pytest.mark.parametrize("variables", [{"x": "1"}, {"m": "1"}, {"t": ""}], ids=["ended", "emergency", "ringing"])
 def test_other_dialogs_of_the_store_are_left_alone(clock, world, node, script, stored, journal, variables):
     """Ended and told, never charged, or never answered."""
