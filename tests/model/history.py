@@ -40,7 +40,7 @@ from tests.model.cast import Call, Movement, Place
 from tests.model.clock import START_MS, Clock, everywhere
 from tests.model.faults import Broken, Faults, Fuse, Killed, Late, LedgerFault, ModelLedger
 from tests.model.kamailio import CALLS, OVER, UP, Node
-from tests.model.reached import targets
+from tests.model.reached import is_rare, targets
 
 STEPS = 50
 KEEPALIVE_MS = 30_000
@@ -247,6 +247,8 @@ class History:
         (action,) = self.rng.choices([one for _, one in actions], [weight for weight, _ in actions])
         self.tell(f"step {number}: {action.__name__.strip('_')}")
         action()
+        if is_rare(self.place.probes, self.faults.wanted):
+            self._stranger()
         self._mend(0.4)
         for node in self.nodes:
             self._turn(node, 0.5)
@@ -576,6 +578,7 @@ class History:
             lambda: proxy.settle_call(self._new_key(), settlement(["0"], 60, 0)),
             lambda: proxy.extend_call(key, 60, 9_999, {0: Decimal(0)}),
             lambda: [proxy.extend_call(key, grant, 9_999, {0: Decimal(0)}) for grant in (10, 30, 60)],
+            lambda: [proxy.extend_call(key, grant - 1, grant, {0: Decimal(0)}) for grant in (10, 30, 60)],
             lambda: proxy.answer_call(key, 2**63),
             lambda: proxy.answer_call(self._new_key(), 0),
             lambda: proxy.record_call(key, call_record(one)) if key in live else None,

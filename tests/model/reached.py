@@ -48,7 +48,8 @@ POINTS = (
 
 RARE = (
     "ROLLBACK;", "CALL warn_of", "CALL alarm_of", "INSERT INTO alarm", "SET v_outcome = 'refunded'", "call_ended",
-    "v_grant_s = p_new_grant_s", "v_stored_hash IS NOT NULL", "NOT v_provisional", "v_unknown",
+    "v_grant_s = p_new_grant_s", "v_stored_hash IS NOT NULL", "NOT v_provisional", "v_unknown", "v_first",
+    "IF EXISTS (SELECT 1 FROM cdr", "'spending_limit'", "given.account, 40",
 )  # fmt: skip
 RARE_TURNS = 5
 """Turns of a statement that few calls come to."""
@@ -58,12 +59,13 @@ def targets(probes: Probes) -> list[int]:
     """The statements of ROUTINES and of what they call, in turn: rare ones more often."""
     wanted = sorted({number for routine in ROUTINES for number in probes.within(routine)})
     reachable = [number for number in wanted if probes.places[number] not in UNREACHABLE]
-    rare = [
-        number
-        for number in reachable
-        if probes.places[number][0] == "settle_provisional" or any(text in probes.places[number][2] for text in RARE)
-    ]
-    return reachable + rare * (RARE_TURNS - 1)
+    return reachable + [number for number in reachable if is_rare(probes, number)] * (RARE_TURNS - 1)
+
+
+def is_rare(probes: Probes, number: int) -> bool:
+    """Few calls come to it: what a stranger asks is the likeliest."""
+    routine, _, statement = probes.places[number]
+    return routine == "settle_provisional" or any(text in statement for text in RARE)
 
 
 def missing(seen: Counter[str], probes: Probes) -> list[str]:
