@@ -254,7 +254,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.bank.give_up(*self.model.live)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_history_tells_ledger_and_model_apart(bank: Bank) -> None:
     """Top-ups, debits, transfers, opens, answers, extensions, settlements, records and reapings, repeated and out of
     order; after each step the audit is empty and every balance, hold and counter is the model's."""
