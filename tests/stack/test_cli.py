@@ -336,6 +336,7 @@ def test_alarms_are_listed_and_acknowledged(run, world):
     assert [] == run("alarms", "--json").json
     admin = Ledger.for_role(world.settings.database, "admin", 10)
     admin.set_account(world.card_id, max_calls_per_hour=0)
+    assert 0 == run("topup", "card1", "5", "--reason", "limits are judged last").code
     wanted = replace(open_request(world.card_id, world.retail_id), legs=chain_of(world))
     assert "hourly_limit" == world.proxy.open_call(str(ULID()), wanted).outcome
     (alarm,) = run("alarms", "--json").json
