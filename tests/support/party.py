@@ -59,6 +59,7 @@ class Party(RawSip):
             except TimeoutError:
                 continue
             message = Message(data.decode("utf-8", "replace"), time.time(), sent=False, source=source)
+            invites = self.invites  # as it is now: whoever hears of the message may change it before it is answered
             with self._news:
                 if data in self._marks:
                     self._marks.discard(data)
@@ -69,7 +70,7 @@ class Party(RawSip):
             if message.is_request and message.text.startswith(
                 ("INVITE", "BYE", "CANCEL", "INFO", "OPTIONS", "MESSAGE", "UPDATE", "NOTIFY", "PRACK")
             ):
-                self._answer(message)
+                self._answer(message, invites)
 
     def receive(self, limit_s: float = 3.0) -> Message | None:
         return self._take(lambda _: True, limit_s)
@@ -133,7 +134,7 @@ class Party(RawSip):
 
     # --- being called ------------------------------------------------------------------------------------------------
 
-    def _answer(self, request: Message) -> None:
+    def _answer(self, request: Message, invites: str) -> None:
         if request.method == "CANCEL":
             self.send(self.response(request, 200, "OK"), request.source)
             for one in self.heard("INVITE", call_id=request.call_id):
@@ -143,11 +144,11 @@ class Party(RawSip):
         elif request.method != "INVITE" or request.to_tag:
             body = SDP if request.method in ("INVITE", "UPDATE") else ""
             self.send(self.response(request, 200, "OK", tag=self.tag(request), body=body), request.source)
-        elif self.invites == REFUSE:
+        elif invites == REFUSE:
             self.answer(request, 486, "Busy Here")
-        elif self.invites != SILENT:
+        elif invites != SILENT:
             self.send(self.response(request, 180, "Ringing", tag=self.tag(request)), request.source)
-            if self.invites == ANSWER:
+            if invites == ANSWER:
                 self.answer(request)
 
     def tag(self, request: Message) -> str:
