@@ -31,7 +31,7 @@ test: bootstrap ## all tests, on the real parts
 
 # What bandit looks at: all but tests, which do on purpose what it warns of. It also complains of each string in a line
 # with a `nosec` that it would not have found anything in.
-BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive billing cli db demo docker docs kemi scripts stack
+BANDIT := -m bandit --quiet --configfile pyproject.toml --recursive bench billing cli db demo docker docs kemi monitor scripts stack
 
 faults: bootstrap ## 200 faults over 20,000 calls, a quarter of an hour; ARGS="--seed 7" replays (docs/reliability.md)
 	@$(PY) -m tests.faults $(ARGS)

@@ -25,24 +25,25 @@ class CallOrder:
 
     def __init__(self, undone: Iterable[Fact] = ()) -> None:
         """`undone`: what the journal holds for the ledger, as it stands there."""
-        self._waiting: dict[str, list[str]] = {}
-        facts = list(undone)
-        disturbed = {fact["call_key"] for fact in facts if AGAIN in fact}
-        for call_key in disturbed:
-            own = [fact for fact in facts if fact.get("call_key") == call_key]
-            self._waiting[call_key] = list(dict.fromkeys(_identity(fact) for fact in _by_time(own)))
+        calls: dict[str, list[Fact]] = {}
+        for fact in undone:
+            calls.setdefault(fact.get("call_key", ""), []).append(fact)
+        self._waiting = {
+            call_key: list(dict.fromkeys(_identity(fact) for fact in _by_time(own)))
+            for call_key, own in calls.items()
+            if any(AGAIN in fact for fact in own)
+        }
 
     def is_next(self, fact: Fact) -> bool:
         """False while something that its call wrote before it was put back and is not applied."""
         waiting = self._waiting.get(fact.get("call_key", ""))
         return waiting is None or waiting[0] == _identity(fact)
 
-    def put_back(self, fact: Fact) -> Fact:
-        """Remember that it waits; the fact as it is to be written to the journal's end."""
+    def put_back(self, fact: Fact) -> None:
+        """Remember that it waits: it stands at the journal's end now, as `marked` has it."""
         waiting = self._waiting.setdefault(fact["call_key"], [])
         if (identity := _identity(fact)) not in waiting:
             waiting.append(identity)
-        return {**fact, AGAIN: True}
 
     def done(self, fact: Fact) -> None:
         """It is applied, or set aside for good."""
@@ -51,6 +52,11 @@ class CallOrder:
             del waiting[0]
             if not waiting:
                 del self._waiting[fact["call_key"]]
+
+
+def marked(fact: Fact) -> Fact:
+    """A fact as it is to be written when it is put back."""
+    return {**fact, AGAIN: True}
 
 
 def _identity(fact: Fact) -> str:

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from billing import settings as settings_module
 from billing import settlement
 from billing.board import FILE_NAME, Board
-from billing.call_order import CallOrder
+from billing.call_order import CallOrder, marked
 from billing.directory import Carrier, Directory, Trunk, publish
 from billing.errors import KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable, MeterlineError
 from billing.instance import instance_in
-from billing.journal import JournalReader, JournalWriter
+from billing.journal import JournalReader, JournalWriter, sync
 from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
 from billing.logs import EventLog
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 BATCH_MAX = 500
 REAP_MAX = 100
 RETRY_S = 0.25
+RETRY_MAX_S = 5.0
+SYNC_EVERY_S = 0.5
 ALIVE_EVERY_S = 5.0
 
 
@@ -85,6 +87,9 @@ class Drain:
         self.log = EventLog("drain", settings.node.name, self._board.count_event)
         self._started_s = time.monotonic()
         self._put_back = 0
+        self._troubled = 0
+        """Facts of the last batch that the ledger could not take for want of something: a right, a routine."""
+        self._pause_s = RETRY_S
         self._order = CallOrder(self._reader.put_back())
         self._instance = instance_in(state)
         self._twin = ""
@@ -92,12 +97,11 @@ class Drain:
         self._room = JournalRoom(state / "journal", settings.journal)
         self._alive = _Every(ALIVE_EVERY_S, partial(tell, ALIVE), self.log)
         self._disk_work = (
-            _Every(0.5, self._reader.sync, self.log),
             _Every(5.0, self._room.keep_reserve, self.log),
             _Every(30.0, self._reader.tidy, self.log),
         )
+        self._heartbeat = (_Every(1.0, self._beat, self.log),)
         self._ledger_work = (
-            _Every(1.0, self._beat, self.log),
             _Every(1.0, self._publish_directory, self.log),
             _Every(5.0, self._reap, self.log),
             _Every(5.0, self._log_alarms, self.log),
@@ -109,11 +113,20 @@ class Drain:
     def run(self) -> None:
         """Until `stop`: facts first, then the periodic work. A database that is away is waited for, without end."""
         tell(READY)
+        threading.Thread(target=self._sync, name="sync", daemon=True).start()
         while not self.stop.is_set():
             pause_s = self._turn()
             self._alive.run_if_due()
             self.stop.wait(pause_s)
         tell(STOPPING)
+
+    def _sync(self) -> None:
+        """In a thread of its own: a slow database makes one turn last long, and the disk must not wait for it."""
+        while not self.stop.wait(SYNC_EVERY_S):
+            try:
+                sync(self._refused.parent)
+            except OSError as error:
+                self.log.failure("disk_failed", error)
 
     def _turn(self) -> float:
         """One look at everything; how long to wait until the next, in seconds."""
@@ -121,6 +134,7 @@ class Drain:
         try:
             applied = self.drain_once()
             self._run(self._disk_work)
+            self._run(self._heartbeat)
             if applied < BATCH_MAX:  # nothing is reaped while facts of our own calls may still be waiting
                 self._run(self._ledger_work)
         except LedgerUnavailable as error:
@@ -129,9 +143,12 @@ class Drain:
             return RETRY_S
         except OSError as error:
             self.log.failure("disk_failed", error)
+            self._run(self._disk_work)  # which may make room
             return RETRY_S
-        if applied and applied == self._put_back:
-            return RETRY_S  # at once again would only spin, and fill the journal
+        if applied and applied == self._put_back:  # at once again would only spin, and fill the journal
+            self._pause_s = min(RETRY_MAX_S, 2 * self._pause_s) if self._troubled == applied else RETRY_S
+            return self._pause_s
+        self._pause_s = RETRY_S
         return 0.0 if applied else self._settings.drain.interval_ms / 1000
 
     @staticmethod
@@ -142,6 +159,7 @@ class Drain:
     def drain_once(self) -> int:
         """Apply what is in the journal now; how many facts. Raises LedgerUnavailable with the rest still to do."""
         entries = self._reader.entries(BATCH_MAX)
+        self._troubled = 0
         self._put_back = sum(not self._apply(entry) for entry in entries)
         for damaged in self._reader.take_damaged():
             self.log.event(
@@ -157,6 +175,7 @@ class Drain:
         One whose account is busy goes to the journal's end and is tried again after the others.
         """
         self._alive.run_if_due()  # a full batch on a slow database takes minutes, and is work all the same
+        self._board.mark("drain_ms")
         applied = True
         try:
             if not self._order.is_next(entry.fact):
@@ -172,7 +191,10 @@ class Drain:
             raise
         except LedgerError as error:  # a right is missing, a routine is being replaced: not the fact's fault
             self.log.event("call_waits", "err", call_key=entry.fact.get("call_key"), error=str(error))
+            self._troubled += 1
             applied = self._put_back_entry(entry)
+        except OSError:  # it could not be put back: it stays where it is
+            raise
         except Exception as error:  # noqa: BLE001 - a fact that cannot be understood
             self._set_aside(entry, error)
         if applied:
@@ -181,7 +203,8 @@ class Drain:
         return applied
 
     def _put_back_entry(self, entry: Entry) -> bool:
-        self._writer.append(self._order.put_back(entry.fact))
+        self._writer.append(marked(entry.fact))
+        self._order.put_back(entry.fact)
         return False
 
     def _set_aside(self, entry: Entry, error: Exception) -> None:

@@ -36,6 +36,7 @@ SETTLED_AGE_S = 3 * SEGMENT_SPAN_S
 LINE_BYTES_MAX = 16_384
 PUT_BACK_MARK = b'"again":true'
 """What a fact that was put back has in its line (billing/call_order.py)."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 RESERVE = "reserve"
 """Room that is taken already and given up when the disk is full; billing/journal_room.py keeps it."""
 
@@ -219,12 +220,26 @@ class Entry:
 
 
 class _Segment:
-    """A segment and how far it is settled, kept beside it in a file of fixed size: overwriting needs no room."""
+    """A segment and how far it is settled, kept beside it in a file of fixed size: overwriting needs no room.
+
+    The first position does. On a full disk it stays in memory: after a restart facts are applied twice, which does no
+    harm, but to wait with them for room would end calls that have money.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._position = os.open(path.with_suffix(".done"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.offset = self._stored()
+        self._position = -1
+        try:
+            self._open()
+            self.offset = self._stored()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self.offset = 0
+
+    def _open(self) -> None:
+        if self._position < 0:
+            self._position = os.open(self.path.with_suffix(".done"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @property
     def minute(self) -> int:
@@ -232,7 +247,12 @@ class _Segment:
 
     def advance(self, offset: int) -> None:
         self.offset = offset
-        os.pwrite(self._position, b"%020d\n" % offset, 0)
+        try:
+            self._open()
+            os.pwrite(self._position, b"%020d\n" % offset, 0)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
 
     def remove(self) -> None:
         """The position first: left behind by a crash, it could pass for that of a later segment of this name."""
@@ -241,7 +261,9 @@ class _Segment:
         self.close()
 
     def close(self) -> None:
-        os.close(self._position)
+        if self._position >= 0:
+            os.close(self._position)
+        self._position = -1
 
     def _stored(self) -> int:
         """Anything but the end of a line is no position: then everything is read again, which does no harm."""
@@ -318,10 +340,6 @@ class JournalReader:
         """Bytes written and not yet done."""
         return sum(max(0, segment.path.stat().st_size - segment.offset) for segment in self._known())
 
-    def sync(self) -> None:
-        """Force what is written to the disk."""
-        sync(self._folder)
-
     def tidy(self, older_than_s: float = SETTLED_AGE_S) -> int:
         """Set a torn end aside and remove what is settled, in segments that nobody writes any more; how many went."""
         removed = 0
@@ -381,7 +399,7 @@ class JournalReader:
     def _set_aside(self, segment: _Segment, offset: int, line: bytes, reason: str) -> None:
         if (segment.path, offset) in self._reported:
             return
-        self._reported.add((segment.path, offset))
-        self._damaged.append(Damaged(segment.path.name, offset, line, reason))
         with (self._folder / "damaged.log").open("ab") as file:
             file.write(b"%s %d %s: %s\n" % (segment.path.name.encode(), offset, reason.encode(), line.rstrip(b"\n")))
+        self._reported.add((segment.path, offset))
+        self._damaged.append(Damaged(segment.path.name, offset, line, reason))

@@ -150,6 +150,7 @@ class CallsLedger(LedgerSession):
         """Calls of a node that the reaper charged, and of which nobody has told the truth yet."""
         rows = self._select(
             "SELECT call_key, sip_call_id,"
+            " TIMESTAMPDIFF(MICROSECOND, opened_at, UTC_TIMESTAMP(6)) DIV 1000 AS opened_ago_ms,"
             " TIMESTAMPDIFF(MICROSECOND, answered_at, UTC_TIMESTAMP(6)) DIV 1000 AS answered_ago_ms"
             " FROM v_cdr WHERE provisional AND node = %s",
             node,

@@ -304,6 +304,7 @@ class Reaped:
 
     call_key: str
     sip_call_id: str
+    opened_ago_ms: int
     answered_ago_ms: int | None = None
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from billing.journal_room import JournalRoom
-
 if TYPE_CHECKING:
     from billing.board import Board
+    from billing.journal_room import JournalRoom
     from billing.settings import Settings
 
 SILENT_MS = 10_000
@@ -33,7 +32,7 @@ def breaker_is_open(board: Board, settings: Settings) -> bool:
     return board.noted("breaker_failures") >= settings.breaker.failures
 
 
-def not_ready(board: Board, settings: Settings) -> list[str]:
+def not_ready(board: Board, settings: Settings, room: JournalRoom) -> list[str]:
     """Why the node should get no new calls; empty when it may."""
     reasons = [f"{name}_silent" for name in silent_processes(board)]
     if breaker_is_open(board, settings):
@@ -44,7 +43,7 @@ def not_ready(board: Board, settings: Settings) -> list[str]:
     if failed_ms is not None and failed_ms < SILENT_MS:
         reasons.append("journal_unwritable")
     try:
-        JournalRoom(settings.node.state_dir / "journal", settings.journal).check()
+        room.check()
     except OSError:
         reasons.append("journal_full")
     return reasons

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from billing import facts
-from billing.breaker import monotonic_ms
 from billing.clock import Moment
 from billing.journal import JournalTail
 from kemi import flood, ksr, log
@@ -315,19 +314,18 @@ def end_and_hang_up(reason: str) -> None:
     hang_up_both_sides()
 
 
-_ends_read: tuple[int, frozenset[str]] = (-1, frozenset())
-"""Calls whose ends are in the journal, and the second of the process's clock in which it was read: many dialogs may be
-over when the proxy comes back, and each asks."""
+_journal: JournalTail | None = None
+_ends_read: set[str] = set()
+"""The journal as far as it was read, and the calls whose ends are in it: many dialogs may be over when the proxy comes
+back, and each asks."""
 
 
 def _end_is_written(call_key: str) -> bool:
-    global _ends_read  # noqa: PLW0603 - the process's own
-    now_s = monotonic_ms() // 1000
-    if _ends_read[0] != now_s:
-        journal = JournalTail(Path(here().settings.node.state_dir) / "journal")
-        ended = (fact for fact in journal.facts() if fact["kind"] == facts.ENDED)
-        _ends_read = now_s, frozenset(fact.get("call_key", "") for fact in ended)
-    return call_key in _ends_read[1]
+    global _journal  # noqa: PLW0603 - the process's own
+    if _journal is None:
+        _journal = JournalTail(Path(here().settings.node.state_dir) / "journal")
+    _ends_read.update(fact.get("call_key", "") for fact in _journal.facts() if fact["kind"] == facts.ENDED)
+    return call_key in _ends_read
 
 
 def cut() -> None:

@@ -44,8 +44,8 @@ def workers() -> str:
 def remember_source() -> None:
     """The right password came from here."""
     network = _network()
-    if ksr.count_up(KNOWN, network) == 1:
-        here().memory.add(KNOWN, network)
+    ksr.count_up(KNOWN, network)
+    here().memory.add(KNOWN, network)
 
 
 def keep_connection() -> None:

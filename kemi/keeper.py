@@ -70,6 +70,8 @@ def tick() -> None:
         due = node.ledger.live_calls(node.name, due_within_s=node.settings.calls.renew_lead_s)
         _short_of_money.intersection_update(call.call_key for call in due)
         for call in due:
+            node.board.mark("keeper_ms")  # many renewals on a slow database are work all the same
+            _stand_in_for_the_drain()
             _renew(call)
         if _ticks % RECONCILE_EVERY == 0 and _name_is_ours():
             _reconcile()
@@ -204,6 +206,8 @@ def _reconcile() -> None:
         if live is not None and not _has_dialog(live) and _answer_was_not_sent(live.answered_ago_ms or 0):
             lost[call_key] = NOT_SENT
     for reaped in node.ledger.reaped_calls(node.name):
+        if reaped.opened_ago_ms <= node.up_ms:
+            continue  # one of this life's: its end may wait in some process's memory for room on the disk
         if reaped.answered_ago_ms is None:
             lost[reaped.call_key] = "proxy restarted while ringing"
         elif _answer_was_not_sent(reaped.answered_ago_ms):
@@ -220,7 +224,7 @@ def _answer_was_not_sent(answered_ago_ms: int) -> bool:
     Hence the instant: what was talking for longer than a write to the store may take is not given back.
     """
     former_end = here().pulse.former_end
-    if former_end is None:
+    if former_end is None or answered_ago_ms <= here().up_ms:
         return False
     answered_before_end_ms = answered_ago_ms - Moment.now().ms_since(former_end)
     return answered_before_end_ms < STORE_LIMIT_MS

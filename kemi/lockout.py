@@ -47,7 +47,7 @@ class Guess:
             if ksr.table_int(TRUSTED, self._credential) >= TRUSTED_PLACES_MAX:
                 return
             ksr.count_up(TRUSTED, self._credential)
-            here().memory.add(TRUSTED, self._place)
+        here().memory.add(TRUSTED, self._place)
         ksr.count_up(TRUSTED, self._place)
 
 

@@ -1,7 +1,8 @@
 """What the shared tables must not forget over a restart: from where the right credentials came.
 
 Without it the first minutes after a restart belong to floods and guessers: everybody is a stranger, and an office whose
-phones all repeat their requests looks like one. A line is appended when a place is new; a start reads them back.
+phones all repeat their requests looks like one. A line is appended when a place is new, and once more on each day that
+it is used (by each process: they share no memory of it); a start reads them back.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from kemi.tables import KNOWN, TRUSTED
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEPT_S = 30 * 86_400
+DAY_S = 86_400
+KEPT_S = 30 * DAY_S
 ENTRIES_MAX = 20_000
 _TABLES = (KNOWN, TRUSTED)
 
@@ -29,9 +31,12 @@ class Memory:
         """Reads it and leaves out what is old; before the fork. A damaged line costs that line."""
         self._path = path
         now = int(time.time())
-        kept = {(table, key): at for at, table, key in _entries(path) if now - KEPT_S < at <= now}
+        # A machine that starts with its clock in the past must not forget what it knew.
+        kept = {(table, key): min(at, now) for at, table, key in _entries(path) if now - KEPT_S < at}
         newest = sorted(kept.items(), key=lambda entry: entry[1])[-ENTRIES_MAX:]
         self._to_restore = [place for place, _ in newest]
+        self._day = 0
+        self._written: set[tuple[str, str]] = set()
         _rewrite(path, [_line(at, *place) for place, at in newest])
 
     def restore(self) -> None:
@@ -44,11 +49,18 @@ class Memory:
         self._to_restore = []
 
     def add(self, table: str, key: str) -> None:
-        """A new place. A disk that refuses costs the memory alone."""
+        """The right credentials came from there. A disk that refuses costs the memory alone."""
+        now = int(time.time())
+        if now // DAY_S != self._day:
+            self._day = now // DAY_S
+            self._written.clear()
+        if (table, key) in self._written:
+            return
+        self._written.add((table, key))
         try:
             file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.write(file, _line(int(time.time()), table, key))
+                os.write(file, _line(now, table, key))
             finally:
                 os.close(file)
         except OSError as error:

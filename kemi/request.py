@@ -112,7 +112,7 @@ def _options() -> None:
     Who distributes calls sends the next ones elsewhere when a ping is answered 503.
     """
     if not ksr.pv("$rU"):
-        if readiness.not_ready(here().board, here().settings):
+        if readiness.not_ready(here().board, here().settings, here().room):
             calls.answer_ping_not_ready()
         else:
             ksr.reply(200, "OK")

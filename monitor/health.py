@@ -25,7 +25,7 @@ def not_healthy(watch: Watch) -> list[str]:
 
 def not_ready(watch: Watch) -> list[str]:
     """Why new calls should go to another node."""
-    wrong = dict.fromkeys([*not_healthy(watch), *readiness.not_ready(watch.board, watch.settings)])
+    wrong = dict.fromkeys([*not_healthy(watch), *readiness.not_ready(watch.board, watch.settings, watch.room)])
     since_ms = watch.board.ms_since("drain_ledger_ms")
     if since_ms is None or since_ms > FRESH_S * 1000:
         wrong["database_silent"] = None

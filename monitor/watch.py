@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from billing.clock import Moment
 from billing.errors import MeterlineError
-from billing.journal_room import depth_of, oldest_waiting
+from billing.journal_room import JournalRoom, depth_of, oldest_waiting
 from billing.ledger import Ledger
 from monitor.dialogs import billed_call_keys
 from monitor.sip import options_code
@@ -80,6 +80,7 @@ class Watch:
         """Looks at nothing yet."""
         self.settings = settings
         self.board = board
+        self.room = JournalRoom(settings.node.state_dir / "journal", settings.journal)
         self.node: NodeLook | None = None
         self.ledger: LedgerLook | None = None
         self.audit: AuditLook | None = None

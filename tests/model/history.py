@@ -214,6 +214,8 @@ class History:
                 continue
             counted = call.dialog is not None and call.dialog.variables.get("x")
             safe = node.written.get(call.key, set()) & {facts.ENDED, facts.FAILED}
+            if call.answered_ms is not None and counted and not safe and call.key not in forgotten:
+                raise Broken(f"{call}: its end is marked, and its fact is nowhere")
             if call.key in forgotten or call.state == "answering" or (counted and not safe):
                 self.tell(f"{call}: what its phones heard is not on the disk")
                 call.unsure = True
@@ -573,6 +575,7 @@ class History:
         asks: list[Callable[[], object]] = [
             lambda: proxy.open_call(key, request([one], steps=(60,), holds=[["0"]])) if key in live else None,
             lambda: proxy.open_call(self._new_key(), request([999_999])),
+            lambda: proxy.open_call(self._new_key(), request([one], steps=(60,), holds=[["99999999"]])),
             lambda: proxy.settle_call(key, settlement(["999"], 60, 60)),
             lambda: [proxy.settle_call(key, settlement(["999"], grant, 1)) for grant in (10, 30, 60, 120)],
             lambda: proxy.settle_call(self._new_key(), settlement(["0"], 60, 0)),

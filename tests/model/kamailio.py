@@ -184,7 +184,7 @@ class Node:
         """Told the keys of the calls of which a fact was only in memory."""
         self.started_ms = clock.now_ms
         self.disturbed = False
-        """Its disk was full once, or it was started again: deadlines are kept by the dialog timer, a second later."""
+        """Its disk was full once: deadlines are kept by the dialog timer, a while later."""
         self.meterline: Meterline | None = None
         self.drain: Drain | None = None
         self.inside: list[str] = []
@@ -250,7 +250,6 @@ class Node:
         with self.acting("cutter"):
             self._processes["cutter"].pulse.beat()  # ten times a second, and the histories' clock stands still
         self.meterline = None
-        self.disturbed = True
         processes = self._processes.values()
         self.dying(self, {fact["call_key"] for one in processes for fact in one._unwritten})
         for one in processes:

@@ -3,7 +3,7 @@
 import pytest
 
 from billing import call_order
-from billing.call_order import CallOrder
+from billing.call_order import CallOrder, marked
 from billing.journal import PUT_BACK_MARK, JournalReader, JournalWriter, encode
 
 
@@ -41,11 +41,12 @@ def test_later_fact_waits_for_one_that_was_put_back():
 def test_fact_put_back_again_keeps_its_place():
     """It is marked, and known by what it says, not by the mark."""
     order = CallOrder()
-    marked = order.put_back(fact(1))
-    assert marked == {**fact(1), "again": True}
+    order.put_back(fact(1))
+    again = marked(fact(1))
+    assert again == {**fact(1), "again": True}
     order.put_back(fact(2))
-    order.put_back(marked)
-    assert order.is_next(marked)
+    order.put_back(again)
+    assert order.is_next(again)
     assert not order.is_next(fact(2))
 
 
@@ -82,12 +83,12 @@ def test_reader_tells_what_is_undone_when_something_was_put_back(tmp_path):
     writer.append(fact(1))
     writer.append(fact(2))
     assert [] == reader.put_back()
-    writer.append(CallOrder().put_back(fact(1)))
+    writer.append(marked(fact(1)))
     reader.done(reader.entries()[0])
     assert [fact(2), {**fact(1), "again": True}] == reader.put_back()
 
 
 def test_mark_is_what_the_reader_looks_for():
     """Two files have it, and must not drift apart."""
-    assert PUT_BACK_MARK in encode(CallOrder().put_back(fact(1)))
+    assert PUT_BACK_MARK in encode(marked(fact(1)))
     assert call_order.AGAIN == "again"

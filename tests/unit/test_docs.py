@@ -159,7 +159,7 @@ def test_links_between_documents_lead_somewhere(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_paths_that_a_document_names_exist(document):
     """`docs/..`, `kemi/..` in running text."""
-    folders = "billing|cli|db|demo|docker|docs|kemi|scripts|stack|tests"
+    folders = "bench|billing|cli|db|demo|docker|docs|kemi|monitor|scripts|stack|tests"
     named = re.findall(rf"`((?:{folders})/[\w./-]+)`", document.read_text("utf-8"))
     assert [] == [one for one in named if not (CHECKOUT / one).exists()]
 

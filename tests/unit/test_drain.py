@@ -9,11 +9,12 @@ from decimal import Decimal
 import pytest
 
 from billing import facts
+from billing.clock import Moment
 from billing.directory import DirectoryFile
 from billing.drain import Drain, _Every
-from billing.errors import InvalidAmount, KeyConflict, LedgerBusy, LedgerRefused, LedgerUnavailable
+from billing.errors import InvalidAmount, KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable
 from billing.instance import instance_in
-from billing.journal import JournalBusy, JournalReader, JournalTail, JournalWriter
+from billing.journal import JournalBusy, JournalReader, JournalTail, JournalUnwritable, JournalWriter
 from billing.ledger_types import Alarm, CarrierRow, Claim, TrunkRow
 from billing.logs import EventLog
 from billing.settings import Settings
@@ -429,7 +430,7 @@ def test_nothing_is_reaped_while_facts_wait(node, monkeypatch):
     ledger = quiet()
     drain = Drain(node, ledger)
     drain._turn()
-    assert ([], []) == (ledger.asked_for("reap_calls"), ledger.asked_for("heartbeat"))
+    assert ([], 1) == (ledger.asked_for("reap_calls"), len(ledger.asked_for("heartbeat")))
     drain._turn()
     assert ([key(1), key(2), key(3)], 1) == (keys_settled(ledger), len(ledger.asked_for("reap_calls")))
 
@@ -443,6 +444,62 @@ def test_away_ledger_does_not_keep_the_journal_from_the_disk(node, monkeypatch):
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: (synced.append(descriptor), drain.stop.set()))
     drain.run()
     assert synced
+
+
+def test_fact_that_cannot_be_put_back_stays_where_it_is(node, monkeypatch):
+    """The account is busy and the disk full: it is neither done nor set aside, and stands in nobody's way after."""
+    write(node, 1)
+    ledger = quiet(settle_call=[LedgerBusy("purse"), settled()])
+    drain = Drain(node, ledger)
+    put_back = JournalWriter.append
+    monkeypatch.setattr(JournalWriter, "append", lambda *_: (_ for _ in ()).throw(JournalUnwritable(28, "full")))
+    drain._turn()
+    monkeypatch.setattr(JournalWriter, "append", put_back)
+    assert not drain._refused.exists()
+    drain._turn()
+    assert 2 == len(ledger.asked_for("settle_call"))
+    assert [] == waiting(drain)
+
+
+def test_second_fact_that_cannot_be_put_back_stays_where_it_is(node, monkeypatch):
+    """It waits for an earlier one of its call, and there is no room behind that one."""
+    writer = JournalWriter(node.node.state_dir / "journal")
+    writer.append(facts.answered(key(1), Moment.now(), 1, 120, "c", "f", "t"))
+    writer.append(facts.ended(key(1), 1000, "caller", None))
+    ledger = quiet(answer_call=[LedgerBusy("purse"), "answered"])
+    drain = Drain(node, ledger)
+    kept = JournalWriter.append
+
+    def once(self, fact):
+        monkeypatch.setattr(JournalWriter, "append", lambda *_: (_ for _ in ()).throw(JournalUnwritable(28, "full")))
+        kept(self, fact)
+
+    monkeypatch.setattr(JournalWriter, "append", once)
+    drain._turn()
+    monkeypatch.setattr(JournalWriter, "append", kept)
+    assert not drain._refused.exists()
+    for _ in range(3):
+        drain._turn()
+    assert [key(1)] == keys_settled(ledger)
+    assert [] == waiting(drain)
+
+
+def test_full_disk_does_not_keep_facts_from_the_ledger(node, monkeypatch):
+    """How far the journal is settled finds no room: it is remembered, and everything goes on."""
+    write(node, 1, 2)
+    ledger = quiet()
+    drain = Drain(node, ledger)
+    monkeypatch.setattr("billing.journal.os.pwrite", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    for _ in range(2):
+        drain._turn()
+    assert [key(1), key(2)] == keys_settled(ledger)
+
+
+def test_facts_that_want_a_right_are_tried_less_and_less_often(node):
+    """A routine is missing: the journal must not fill up with the same facts, nor the log with lines."""
+    write(node, 1)
+    drain = Drain(node, quiet(call_to_settle=LedgerError("no EXECUTE")))
+    assert [0.5, 1.0, 2.0, 4.0, 5.0, 5.0] == [drain._turn() for _ in range(6)]
 
 
 def test_every_runs_at_most_once_in_its_time(monkeypatch):

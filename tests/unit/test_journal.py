@@ -241,7 +241,7 @@ def test_sync_forces_every_growing_segment(tmp_path, monkeypatch):
     write(tmp_path, FACT)
     synced = []
     monkeypatch.setattr(journal.os, "fdatasync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink()))
-    JournalReader(tmp_path).sync()
+    journal.sync(tmp_path)
     assert [segment_in(tmp_path)] == synced
 
 

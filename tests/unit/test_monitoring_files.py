@@ -12,6 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from billing.board import CUT_BOUNDS_MS, Board
+from billing.journal_room import JournalRoom
 from billing.ledger_types import LiveTotal
 from billing.settings import Settings
 from kemi.refusals import ANSWERS
@@ -52,6 +53,7 @@ def watch(tmp_path_factory):
     return SimpleNamespace(
         settings=settings,
         board=board,
+        room=JournalRoom(settings.node.state_dir / "journal", settings.journal),
         node=NodeLook(time.monotonic(), 200, 1, "", 2, 3.0, 4, 5, frozenset("ab")),
         ledger=LedgerLook(
             time.monotonic(), live=(LiveTotal("answered", "EUR", 2, Decimal("0.10")),), provisional=1, alarms=(alarm,)

@@ -18,6 +18,8 @@ from tests.support.faults import (
 from tests.support.party import Party, books_are_right, carrier, on_the_wire
 
 IN_DIALOG_LIMIT_S = 4.0
+IN_DIALOG_P90_S = 0.5
+"""Of the 99th in a hundred says `make faults`; of these few dozen one may meet a busy machine."""
 AT_ONCE_S = 0.5
 GRANT_S = 10
 CENT = Decimal("0.01")
@@ -86,6 +88,7 @@ def test_calls_go_on_while_the_database_is_away(world, ends, fault, request):
         ]
         took += [one.caller.timed("BYE", one.dialog, IN_DIALOG_LIMIT_S) for one in ended]
         assert max(took) < IN_DIALOG_LIMIT_S
+        assert percentile(took, 0.9) < IN_DIALOG_P90_S
         request.node.user_properties.append(("in_dialog_p99_ms", round(percentile(took, 0.99) * 1000, 1)))
         # 3. Their ends wait in the journal.
         assert journal_bytes(world) > 0

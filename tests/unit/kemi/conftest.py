@@ -68,7 +68,8 @@ def node(world, tmp_path):
     keeper._twin_seen = False
     keeper._without_dialog.clear()
     cutter._cutter = None
-    dialogs._ends_read = (-1, frozenset())
+    dialogs._journal = None
+    dialogs._ends_read.clear()
     return made
 
 

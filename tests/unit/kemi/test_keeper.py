@@ -299,7 +299,7 @@ def test_call_opened_since_the_start_is_left_alone(world, node, script, journal)
 
 def test_reaped_call_that_only_rang_is_paid_back(world, node, script, journal):
     """The node was away for so long that the reaper charged a call that rang: it never connected."""
-    use(node, reaped_calls=[[Reaped("reaped", "call-9")]])
+    use(node, reaped_calls=[[Reaped("reaped", "call-9", node.up_ms + 60_000)]])
     tick_until_reconciled(script)
     (fact,) = journal()
     assert ("failed", "reaped") == (fact["kind"], fact["call_key"])
@@ -377,10 +377,23 @@ def test_answer_that_the_ledger_hears_of_late_is_judged_then(world, killed, scri
 
 def test_reaped_call_whose_answer_was_not_sent_is_paid_back(world, killed, script, journal):
     """The proxy came back late: the reaper had charged the whole grant. What talked for longer stays charged."""
-    reaped = [Reaped("silent", "call-8", 10_050), Reaped("talked", "call-9", 20_000)]
+    reaped = [Reaped("silent", "call-8", 70_000, 10_050), Reaped("talked", "call-9", 70_000, 20_000)]
     use(killed, reaped_calls=[reaped])
     tick_until_reconciled(script)
     assert ["silent"] == [fact["call_key"] for fact in journal() if fact["kind"] == "failed"]
+
+
+@pytest.mark.parametrize("answered_ago_ms", [None, 3000])
+def test_reaped_call_of_this_life_stays_charged(world, killed, script, journal, answered_ago_ms):
+    """Its end waits in some process's memory for room on the disk, or lies in damaged.log."""
+    use(killed, reaped_calls=[[Reaped("late", "call-8", 4000, answered_ago_ms)]])
+    tick_until_reconciled(script)
+    assert [] == journal()
+
+
+def test_answer_of_this_life_was_sent(world, killed, script, journal):
+    """It rang through the start, and was answered after: not in the last instant of the former life."""
+    assert [] == reconciled(killed, script, journal, live_call(opened_ago_ms=70_000, answered_ago_ms=7000))
 
 
 def test_call_that_rings_is_left_alone(world, node, script, journal):

@@ -43,12 +43,24 @@ def test_place_that_called_meanwhile_is_not_counted_twice(world, path):
 
 
 def test_old_places_are_forgotten(world, path, monkeypatch):
-    """And their lines go; so do those of the future, after a step of the clock."""
+    """And their lines go. Those of the future stay, of a machine that starts with its clock in the past."""
     now = int(time.time())
     ages = {"old": now - memory.KEPT_S - 1, "young": now - memory.KEPT_S + 60, "future": now + 3600}
     path.write_text("".join(json.dumps([at, KNOWN, key]) + "\n" for key, at in ages.items()))
-    assert {"young": 1} == remembered(world, path)[KNOWN]
-    assert 1 == len(path.read_text().splitlines())
+    assert {"young": 1, "future": 1} == remembered(world, path)[KNOWN]
+    assert 2 == len(path.read_text().splitlines())
+
+
+def test_place_that_is_used_every_day_is_not_forgotten(world, path, monkeypatch):
+    """A line a day, and not one a call; the last one counts."""
+    start = int(time.time())
+    places = Memory(path)
+    for day in range(40):
+        monkeypatch.setattr(memory.time, "time", lambda day=day: start + day * memory.DAY_S)
+        for _ in range(3):
+            places.add(KNOWN, "here")
+    assert 40 == len(path.read_text().splitlines())
+    assert {"here": 1} == remembered(world, path)[KNOWN]
 
 
 def test_newest_places_are_kept_when_there_are_too_many(world, path, monkeypatch):
