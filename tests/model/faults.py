@@ -73,6 +73,8 @@ class Faults:
     database_away: bool = False
     wanted: int = 0
     """The probe that this step is after, wherever a routine comes to it."""
+    opened: dict[str, Sequence[object]] = field(default_factory=dict)
+    """What open_call was asked first, by call key: somebody may ask it again."""
     written: bool = False
     """A routine that writes was asked since somebody looked last."""
     meanwhile: Callable[[], None] = lambda: None
@@ -139,6 +141,8 @@ class ModelLedger(Ledger):
             self._drop()
             raise pymysql.err.OperationalError(2003, "Can't connect to MySQL server (the model's)")
         self.faults.written |= what in WRITING
+        if what == "open_call":
+            self.faults.opened.setdefault(str(args[0]), args)
         fault = self.faults.of_routine(what) if what in self.faults.probes.calls else None
         probe = 0
         if fault is not None:

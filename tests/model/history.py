@@ -27,6 +27,7 @@ import billing.drain
 import billing.journal
 import billing.logs
 import kemi.calls
+import kemi.cutter
 import kemi.dialog_store
 import kemi.node
 from billing import facts
@@ -133,6 +134,7 @@ class History:
             (kemi.node, "Board", lambda path: Board(None)),
             (billing.drain, "Board", lambda path: Board(None)),
             (kemi.dialog_store, "identity", lambda url: 1),
+            (kemi.cutter, "node_dialogs", lambda: Node.now.world.in_the_store() if Node.now else []),
             (kemi.calls, "new_call_key", self._call_key),
             (billing.clock, "boot_id", lambda: f"boot-{Node.now.booted_ms if Node.now else 0}"),
             (billing.logs, "write", self._logged),
@@ -460,6 +462,7 @@ class History:
             if node.meterline is None:
                 node.start_kamailio()
                 self.tell(f"{node.name}: Kamailio starts")
+                node.do("cutter", node.cutter_tick)  # within a tenth of a second, before any time passes here
             if node.drain is None:
                 node.start_drain()
                 self.tell(f"{node.name}: the drain starts")
@@ -575,7 +578,8 @@ class History:
         asks: list[Callable[[], object]] = [
             lambda: proxy.open_call(key, request([one], steps=(60,), holds=[["0"]])) if key in live else None,
             lambda: proxy.open_call(self._new_key(), request([999_999])),
-            lambda: proxy.open_call(self._new_key(), request([one], steps=(60,), holds=[["99999999"]])),
+            *[lambda: proxy.open_call(self._new_key(), request([one], steps=(60,), holds=[["2"]]))] * 2,
+            *[lambda: proxy._call("open_call", *self.faults.opened[key]) if key in self.faults.opened else None] * 2,
             lambda: proxy.settle_call(key, settlement(["999"], 60, 60)),
             lambda: [proxy.settle_call(key, settlement(["999"], grant, 1)) for grant in (10, 30, 60, 120)],
             lambda: proxy.settle_call(self._new_key(), settlement(["0"], 60, 0)),

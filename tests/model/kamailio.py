@@ -112,6 +112,11 @@ class World(fake_ksr.World):
         dialog.values["state"] = OVER
         dialog.stored = False
 
+    def in_the_store(self) -> list[tuple[str, str, str]]:
+        """Call-ID and tags of each dialog, as the dialog store has them."""
+        kept = (dialog.values for dialog in self.dialogs.values() if dialog.stored)
+        return [(one["callid"], one["from_tag"], one["to_tag"]) for one in kept]
+
     def after_restart(self) -> None:
         """Only what was stored is still there."""
         self.dialogs = {key: dialog for key, dialog in self.dialogs.items() if dialog.stored}
