@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from tests.faults.drill import drill
 from tests.faults.oracle import Verdict
 from tests.faults.run import Round, play
 
+FAULTS, CALLS = 212, 20_000
+FAULTS_THAT_WORKED_MIN = 200
+CUTS_JUDGED_MIN = 200
 CALLS_A_ROUND = 5000
 CALLS_PER_SECOND = 30.0
 
@@ -58,9 +62,26 @@ def main() -> int:
             say(f"  {finding}")
         if not one.verdict.findings and not options.keep:
             shutil.rmtree(place, ignore_errors=True)
+    if (options.faults, options.calls) == (FAULTS, CALLS):
+        judge_size(rounds, kinds, verdict)
     text = write_report(folder, options, rounds, verdict, time.monotonic() - begun)
     say(text)
     return 1 if verdict.findings else 0
+
+
+def judge_size(rounds: list[Round], kinds: Sequence[str], verdict: Verdict) -> None:
+    """A run in which little happens finds nothing, too."""
+    struck = Counter(one.fault.kind for each in rounds for one in each.struck if one.worked)
+    sums: Counter[str] = sum((each.verdict.sums for each in rounds), Counter())
+    for name, count, least in (
+        ("faults", struck.total(), FAULTS_THAT_WORKED_MIN),
+        ("calls", sums["calls"], CALLS * 0.99),
+        ("cuts judged", sums["cuts judged"], CUTS_JUDGED_MIN),
+        ("returns of the database watched", sums["returns of the database watched"], 1),
+        *((f"times {kind}", struck[kind], 1) for kind in kinds),
+    ):
+        if count < least:
+            verdict.say("too little", f"{count} {name}, not {least:g}")
 
 
 def _share(total: int, parts: int, order: int) -> int:
@@ -73,9 +94,9 @@ def parse(words: list[str]) -> argparse.Namespace:
         "--seed", default=secrets.token_hex(3), help="faults, their order and who calls (default: a new one)"
     )
     parser.add_argument(
-        "--faults", type=int, default=212, help="how many; a few meet nothing, and do not count (%(default)s)"
+        "--faults", type=int, default=FAULTS, help="how many; a few meet nothing, and do not count (%(default)s)"
     )
-    parser.add_argument("--calls", type=int, default=20_000, help="how many (default %(default)s)")
+    parser.add_argument("--calls", type=int, default=CALLS, help="how many (default %(default)s)")
     parser.add_argument("--per-second", type=float, default=CALLS_PER_SECOND, help="new calls (default %(default)s)")
     parser.add_argument(
         "--folder", type=Path, default=CHECKOUT / "run" / "faults", help="emptied (default: run/faults)"

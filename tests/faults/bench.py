@@ -33,8 +33,6 @@ CALLS = {
     "early_dialog_s": 20,
     "carrier_silence_s": 3,
 }
-FLOOD = {"requests_per_s": 1000}
-"""All phones of a kind are behind one address, and a restarted proxy knows none of them."""
 DISK_MB = {"database": 400, "node": 64}
 Result = TypeVar("Result")
 
@@ -133,7 +131,7 @@ class Bench:
             loop = Loop()
             stack.callback(loop.close)
             mounted = dict(stack.enter_context(small_disks(folder))) if disks else {}
-            overrides = {"calls": {**CALLS, **(calls or {})}, "flood": FLOOD}
+            overrides = {"calls": {**CALLS, **(calls or {})}}
             parts = _nodes_up(folder, loop, stack, overrides)
             bench = cls(folder, parts[0], parts[1], *_relays(loop, stack, parts, seed), loop, mounted)
             stack.callback(bench.end_supervision)

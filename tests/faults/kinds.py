@@ -19,7 +19,7 @@ from stack.kamailio import answers_options
 from stack.processes import StackError, wait_until
 from tests.faults import plan
 from tests.faults.bench import Bench, Node, fill, kill
-from tests.faults.oracle import DATABASE, PROXY, WIRE, Window
+from tests.faults.oracle import DATABASE, JITTER, PROXY, WIRE, Window
 from tests.faults.plan import Fault
 from tests.faults.relay import BYE, FAIR, GONE, Relay, Weather
 
@@ -112,9 +112,11 @@ def _restart_while_ringing(at: Strike) -> str:
 
 def _restart_across_a_cut(at: Strike) -> str:
     """The proxy is down at the very moment when a call of its own is due."""
+    due = 0
     with contextlib.suppress(StackError, pymysql.err.MySQLError), at.bench.root(3) as cursor:
         wait_until(lambda: _next_deadline_ms(cursor, at.node.name) < 300, 5, "a call is about to be cut")
-    return _proxy_killed(at)
+        due = 1
+    return f"{due} due; {_proxy_killed(at)}"
 
 
 def _next_deadline_ms(cursor: pymysql.cursors.Cursor, node: str) -> float:
@@ -405,8 +407,8 @@ KINDS: dict[str, tuple[str, Callable[[Strike], str]]] = {
     "cut after commit": (NOTHING, _cut("cut_after")),
     "journal disk full": ("disk", _disk_full),
     "loss at the callers": (WIRE, _weather(loss=0.15)),
-    "doubled at the callers": (WIRE, _weather(doubled=0.3)),
-    "reordered at the callers": (WIRE, _weather(reordered=0.3)),
+    "doubled at the callers": (JITTER, _weather(doubled=0.3)),
+    "reordered at the callers": (JITTER, _weather(reordered=0.3)),
     "bye lost": (NOTHING, _doom(BYE, ("hangs_up", "rings"))),
     "phone gone": (NOTHING, _doom(GONE, ("hangs_up", "callee"))),
     "database killed": (DATABASE, _database_killed),
@@ -417,8 +419,8 @@ KINDS: dict[str, tuple[str, Callable[[Strike], str]]] = {
     "deadlocks": (NOTHING, _deadlocks),
     "database disk full": (DATABASE, _disk_full),
     "loss at the carrier": (WIRE, _weather(loss=0.15)),
-    "doubled at the carrier": (WIRE, _weather(doubled=0.3)),
-    "reordered at the carrier": (WIRE, _weather(reordered=0.3)),
+    "doubled at the carrier": (JITTER, _weather(doubled=0.3)),
+    "reordered at the carrier": (JITTER, _weather(reordered=0.3)),
     plan.CUT_OFF: (DATABASE, _cut_off),
     plan.LOST: (PROXY, _node_killed_for_good),
 }
@@ -434,7 +436,7 @@ def resource(fault: Fault) -> str:
         or fault.kind == "database slow"
     ):
         return f"wire of {fault.node}"
-    if takes == WIRE or fault.kind in ("bye lost", "phone gone"):
+    if takes in (WIRE, JITTER) or fault.kind in ("bye lost", "phone gone"):
         return f"datagrams of {fault.node}"
     if fault.kind == "drain killed":
         return f"drain of {fault.node}"

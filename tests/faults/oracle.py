@@ -22,7 +22,6 @@ ROUNDING_S = 0.15
 """Between a message at an end and its line in that end's log, or its time in the proxy."""
 LATE_S = 1.0
 """BYEs leave within a second of the deadline (docs/architecture.md, rule 3)."""
-EARLY_AFTER_RESTART_S = 2.0
 RECOVERY_LIMIT_S = 10.0
 TRIES_MIN = 10
 """So many must have dialled meanwhile, for some are refused for other reasons."""
@@ -32,13 +31,14 @@ KEEPALIVE_LIMIT_S = 60
 MARGIN_S = 4.5
 """A BYE is sent again after at most 4 s (RFC 3261 17.1.2.2): so long a fault acts on."""
 
-# What a fault takes away, for as long as its window lasts.
-PROXY, WIRE, DATABASE = "proxy", "wire", "database"
+# What a fault takes away, for as long as its window lasts. What is doubled or reordered (JITTER) arrives all the same,
+# some tens of milliseconds later: nothing that takes longer is excused by it.
+PROXY, WIRE, JITTER, DATABASE = "proxy", "wire", "jitter", "database"
 
 
 @dataclass(frozen=True)
 class Window:
-    """A fault and when it acted. `takes`: PROXY, WIRE (datagrams) or DATABASE; `node`: empty for both."""
+    """A fault and when it acted. `takes`: PROXY, WIRE (datagrams), JITTER or DATABASE; `node`: empty for both."""
 
     kind: str
     takes: str
@@ -246,7 +246,8 @@ def _count_provisional(attempt: Attempt, record: Record, meant: int, evidence: E
         record.node in evidence.lost_nodes
         and evidence.lost_nodes[record.node] <= max(attempt.last, started) + record.grant_s + MARGIN_S
     )
-    if not lost and not _touched(evidence, attempt, PROXY, started, attempt.last):
+    moments = (attempt.answered, attempt.over_at) if attempt.answered is not None else (started, attempt.last)
+    if not lost and not any(_touched(evidence, attempt, PROXY, moment, moment) for moment in moments):
         verdict.say("provisional", f"{attempt} and no node was lost: {record}")
     if record.billed_s > record.grant_s:
         verdict.say("beyond the grant", f"{attempt}: {record}")
@@ -255,8 +256,7 @@ def _count_provisional(attempt: Attempt, record: Record, meant: int, evidence: E
 def _count_late(attempt: Attempt, record: Record, late: int, evidence: Evidence, verdict: Verdict) -> None:
     """Seconds between a hang-up and the proxy's hearing of it: the wire's and the downtime's, and no others."""
     fate = evidence.doomed.get(attempt.call_id, "")
-    start = attempt.connected or attempt.answered or 0.0
-    end = min(attempt.over_at + late, attempt.last)
+    start, end = attempt.over_at, min(attempt.over_at + late, attempt.last)
     for name, cause in (
         (fate, bool(fate)),
         ("datagrams lost", _touched(evidence, attempt, WIRE, start, end)),
@@ -287,30 +287,49 @@ def _judge_deadline(attempt: Attempt, record: Record, evidence: Evidence, verdic
     if attempt.connected is None or attempt.answered is None:
         return
     _judge_reason(attempt, record, evidence, verdict)
-    latest = attempt.connected + record.grant_s + LATE_S
-    disturbed = attempt.call_id in evidence.doomed or any(
-        window.takes in (PROXY, WIRE) and window.touches(record.node, attempt.answered, latest, MARGIN_S)
-        for window in evidence.windows
+    deadline = attempt.connected + record.grant_s
+    doomed = attempt.call_id in evidence.doomed
+    # What broke long before the deadline is no excuse for missing it: a cutter that forgets is found that way.
+    disturbed = doomed or any(
+        _touched(evidence, attempt, takes, deadline, deadline + LATE_S) for takes in (PROXY, WIRE)
     )
     if record.end_reason == "cut":
         verdict.sums["cut"] += 1
-        for end, bye in (("caller", attempt.bye_to_caller), ("callee", attempt.bye_to_callee)):
-            if bye is None:
-                if not disturbed and attempt.hung_up is None:
-                    verdict.say("no BYE", f"the {end} of {attempt}: {record}")
-                continue
-            off = bye - (attempt.connected + record.grant_s)
-            if not disturbed:
-                verdict.at_most("cut late by, s", off)
-                verdict.at_most("cut early by, s", attempt.answered + record.grant_s - bye)
-            if off < -LATE_S and not disturbed and bye <= attempt.over_at:
-                verdict.say("cut early", f"the {end} of {attempt}, {off:.2f} s: {record}")
-    past = attempt.over_at - latest
+        verdict.sums["cuts judged"] += not disturbed
+        _judge_cut(attempt, record, deadline, disturbed, evidence, verdict)
+    past = attempt.over_at - deadline - LATE_S
     if past > 0 and not disturbed:
         verdict.sums["seconds talked past the grant"] += math.ceil(past)
-        verdict.say("talked past the grant", f"{past:.2f} s more than a second: {attempt} {record}")
+        if record.end_reason != "cut":
+            verdict.say("talked past the grant", f"{past:.2f} s more than a second: {attempt} {record}")
     elif past > 0:
         verdict.sums["seconds talked past the grant, proxy down or wire broken"] += math.ceil(past + LATE_S)
+
+
+def _judge_cut(
+    attempt: Attempt, record: Record, deadline: float, disturbed: bool, evidence: Evidence, verdict: Verdict
+) -> None:
+    """Both ends are told, at the deadline. Its earliest is the callee's: nobody talked before he answered."""
+    assert attempt.answered is not None, "it was connected"
+    assert attempt.connected is not None, "it was connected"
+    earliest = attempt.answered + record.grant_s
+    blurred = attempt.call_id in evidence.doomed or _touched(
+        evidence, attempt, WIRE, attempt.answered, attempt.connected
+    )
+    for end, bye in (("caller", attempt.bye_to_caller), ("callee", attempt.bye_to_callee)):
+        if bye is None:
+            if not disturbed and attempt.hung_up is None:
+                verdict.say("no BYE", f"the {end} of {attempt}: {record}")
+            continue
+        late = bye - deadline
+        if not disturbed:
+            verdict.at_most("cut late by, s", late)
+            if late > LATE_S:
+                verdict.say("cut late", f"the {end} of {attempt}, {late:.2f} s: {record}")
+        if not blurred:
+            verdict.at_most("cut early by, s", earliest - bye)
+            if earliest - bye > LATE_S and bye <= attempt.over_at:
+                verdict.say("cut early", f"the {end} of {attempt}, {late:.2f} s: {record}")
 
 
 def _judge_reason(attempt: Attempt, record: Record, evidence: Evidence, verdict: Verdict) -> None:
@@ -323,19 +342,6 @@ def _judge_reason(attempt: Attempt, record: Record, evidence: Evidence, verdict:
         and not wished
         and attempt.call_id not in evidence.doomed
     ):
-        # After a restart the dialog timer may come before the cutter, the more the longer the start took.
-        early = (attempt.answered or told) + record.grant_s - told
-        if early <= EARLY_AFTER_RESTART_S and _touched(evidence, attempt, PROXY, attempt.answered or told, told):
-            verdict.sums["calls ended early by a restart"] += 1
-            verdict.at_most("ended early by a restart, s", early)
-            return
-        if attempt.connected is not None and any(
-            window.takes == PROXY and window.touches(attempt.node, attempt.connected - 1, attempt.connected + 1)
-            for window in evidence.windows
-        ):
-            # Between 200 and ACK the dialog store has a lifetime that is over: the first tick ends the call.
-            verdict.sums["calls ended by a kill between 200 and ACK"] += 1
-            return
         verdict.say("ended for no reason", f"{attempt}: {record}")
 
 
@@ -404,7 +410,7 @@ def _judge_recovery(evidence: Evidence, verdict: Verdict) -> None:
     for window in evidence.windows:
         if window.takes != DATABASE:
             continue
-        for node, moments in connected.items():
+        for node, moments in tried.items():
             if window.node not in ("", node):
                 continue
             limit = window.end + RECOVERY_LIMIT_S
@@ -416,10 +422,10 @@ def _judge_recovery(evidence: Evidence, verdict: Verdict) -> None:
                 and other.touches(node, window.end, limit)
                 and other.end > window.end
             )
-            if any(others) or sum(window.end <= at <= limit - 2 for at in tried[node]) < TRIES_MIN:
+            if any(others) or sum(window.end <= at <= limit - 2 for at in moments) < TRIES_MIN:
                 continue
             verdict.sums["returns of the database watched"] += 1
-            first = min((at for at in moments if at > window.end), default=math.inf)
+            first = min((at for at in connected[node] if at > window.end), default=math.inf)
             verdict.at_most("first call after the database's return, s", first - window.end)
             if first > limit:
                 verdict.say("no recovery", f"{node}: {first - window.end:.1f} s after {window}")

@@ -35,3 +35,4 @@ def test_calls_while_everything_breaks(tmp_path, gone):
     )
     assert [] == made.verdict.findings
     assert CALLS * 0.2 < made.verdict.sums["connected"]
+    assert FAULTS * 0.8 <= sum(one.worked for one in made.struck), [(one.met, one.error) for one in made.struck]
