@@ -254,13 +254,16 @@ def _count_provisional(attempt: Attempt, record: Record, meant: int, evidence: E
 
 
 def _count_late(attempt: Attempt, record: Record, late: int, evidence: Evidence, verdict: Verdict) -> None:
-    """Seconds between a hang-up and the proxy's hearing of it: the wire's and the downtime's, and no others."""
+    """Seconds between a hang-up and the proxy's hearing of it, or between the answer and the caller's hearing of it: the
+    wire's and the downtime's, and no others."""
     fate = evidence.doomed.get(attempt.call_id, "")
-    start, end = attempt.over_at, min(attempt.over_at + late, attempt.last)
+    spans = [(attempt.over_at, min(attempt.over_at + late, attempt.last))]
+    if attempt.answered is not None and attempt.connected is not None:
+        spans.append((attempt.answered, attempt.connected))
     for name, cause in (
         (fate, bool(fate)),
-        ("datagrams lost", _touched(evidence, attempt, WIRE, start, end)),
-        ("proxy down", _touched(evidence, attempt, PROXY, start, end)),
+        ("datagrams lost", any(_touched(evidence, attempt, WIRE, *span) for span in spans)),
+        ("proxy down", any(_touched(evidence, attempt, PROXY, *span) for span in spans)),
     ):
         if cause:
             verdict.sums[f"seconds charged after the hang-up, {name}"] += late
