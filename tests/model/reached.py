@@ -51,6 +51,9 @@ RARE = (
     "v_grant_s = p_new_grant_s", "v_stored_hash IS NOT NULL", "NOT v_provisional", "v_unknown", "v_first",
     "IF EXISTS (SELECT 1 FROM cdr", "'spending_limit'", "given.account, 40",
 )  # fmt: skip
+AIMED = 1_000_000
+"""Seeds from here on are aimed: see `aimed_seeds`."""
+AIMED_SEEDS = 50
 RARE_TURNS = 5
 """Turns of a statement that few calls come to."""
 
@@ -68,14 +71,30 @@ def is_rare(probes: Probes, number: int) -> bool:
     return routine == "settle_provisional" or any(text in statement for text in RARE)
 
 
-def missing(seen: Counter[str], probes: Probes) -> list[str]:
-    """What was never reached, by name."""
+def aimed_seeds(number: int) -> range:
+    """Seeds of histories that are after one statement alone, at each of their steps."""
+    first = AIMED + number * AIMED_SEEDS
+    return range(first, first + AIMED_SEEDS)
+
+
+def aim_of(seed: int) -> int:
+    """The statement that such a history is after."""
+    return (seed - AIMED) // AIMED_SEEDS
+
+
+def left_out(seen: Counter[str], probes: Probes) -> list[int]:
+    """The statements that were not reached, and could be."""
     wanted = {number for routine in ROUTINES for number in probes.within(routine)}
-    left = [
-        probes.name(number)
+    return [
+        number
         for number in sorted(wanted)
         if not seen[f"probe {number}"] and probes.places[number] not in UNREACHABLE
     ]
+
+
+def missing(seen: Counter[str], probes: Probes) -> list[str]:
+    """What was never reached, by name."""
+    left = [probes.name(number) for number in left_out(seen, probes)]
     named = [f"{kind}: {what}" for kind, all_of_it in OUTCOMES.items() for what in all_of_it]
     named += [f"killed at {point}" for point in POINTS] + ["late", "lose"]
     return left + [name for name in named if not seen[name]]
