@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from billing import barring
+from billing.barring import NO_PREMIUM
 from billing.errors import DestinationBarred, InvalidTariff, NoRate, Refused
 from billing.ledger_types import OpenLeg, OpenRequest
 from billing.pricelist import rate_to_json
 from billing.rating import PricedCall
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -33,13 +36,15 @@ class PricedLeg:
 
     leg: Leg
     price: PricedCall
+    room: Decimal | None = None
+    """What the account below may still hold of this one's money; None: it has no limit."""
 
     @property
     def available(self) -> Decimal:
-        """Money the account could spend when the caller was identified, within its day's limit; not locked, so good for
-        a quote only."""
-        room = self.leg.room_today
-        return self.leg.available if room is None else min(self.leg.available, room)
+        """Money the account could spend when the caller was identified, within its day's limit and that of the account
+        below; not locked, so good for a quote only."""
+        rooms = (self.leg.available, self.leg.room_today, self.room)
+        return min(room for room in rooms if room is not None)
 
 
 @dataclass(frozen=True)
@@ -79,11 +84,12 @@ class Authorized:
 
 def price_legs(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int) -> tuple[PricedLeg, ...]:
     """The rate of every leg at `at`. Raises Refused (destination_unknown, destination_barred) naming the leg."""
-    priced = []
+    priced: list[PricedLeg] = []
     for leg in caller.legs:
+        room = priced[-1].leg.parent_room if priced else None
         try:
             rate = rates.find(leg.tariff_id, leg.tariff_version, digits, at)
-            priced.append(PricedLeg(leg, PricedCall(rate, at, cap_s)))
+            priced.append(PricedLeg(leg, PricedCall(rate, at, cap_s), room))
         except (NoRate, InvalidTariff) as error:
             raise Refused("destination_unknown", _where(leg, error), leg.leg) from error
         except DestinationBarred as error:
@@ -95,11 +101,16 @@ def _where(leg: Leg, error: Exception) -> str:
     return f"leg {leg.leg} account {leg.account_name}: {error}"
 
 
-def quote(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int) -> Quote:
+def quote(
+    caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int, premium: Mapping[str, str] = NO_PREMIUM
+) -> Quote:
     """Who pays what and for how long. Reads only what came with the caller; refuses nothing for money.
 
-    Raises Refused when a leg sells no such call.
+    Raises Refused when the number is barred for the user or a leg, or a leg sells no such call.
     """
+    barring.check(caller, digits, premium)
+    if caller.user_longest_call_s is not None:
+        cap_s = min(cap_s, caller.user_longest_call_s)
     legs = price_legs(caller, rates, digits, at, cap_s)
     limit_s = min(_limit_s(leg, at, cap_s) for leg in legs)
     payable_s = min(leg.price.max_duration(leg.available) for leg in legs)
@@ -118,13 +129,21 @@ def refusal_of(caller: Caller, found: Quote) -> Refused | None:
             return refused("account_expired", leg.leg, f"account {leg.account_name} expired {leg.expires_at}")
         if leg.available < priced.price.smallest_charge:
             return refused("insufficient_balance", leg.leg, f"account {leg.account_name}")
+        if priced.room is not None and priced.room < priced.price.smallest_charge:
+            return refused("parent_hold_limit", leg.leg, f"account {leg.account_name}")
         if priced.available < priced.price.smallest_charge:
             return refused("spending_limit", leg.leg, f"account {leg.account_name}")
     return None
 
 
 def authorize(
-    ledger: Ledger, rates: RateLookup, caller: Caller, digits: str, attempt: CallAttempt, calls: CallSettings
+    ledger: Ledger,
+    rates: RateLookup,
+    caller: Caller,
+    digits: str,
+    attempt: CallAttempt,
+    calls: CallSettings,
+    premium: Mapping[str, str] = NO_PREMIUM,
 ) -> Authorized:
     """Reserve the first grant of a call on every leg, all or nothing.
 
@@ -132,7 +151,7 @@ def authorize(
     (the caller of this function then lets the journal find out).
     """
     at = caller.now.replace(microsecond=0)
-    found = quote(caller, rates, digits, at, calls.longest_call_s)
+    found = quote(caller, rates, digits, at, calls.longest_call_s, premium)
     steps = ladder(found, calls.grant_s, calls.shorter_grants_s)
     if not steps:  # an account in its last second, or a price whose first increment is over its own limit
         shortest = min(found.legs, key=lambda priced: _limit_s(priced, at, calls.longest_call_s))

@@ -1,4 +1,4 @@
-"""The node's copy of trunks and carriers: a small file, renewed by the drain, read by every SIP worker.
+"""The node's copy of trunks, carriers and premium ranges: a small file, renewed by the drain, read by every SIP worker.
 
 A worker must know without asking the database whether a source address is a trunk, and where calls may go: also
 while the database is away, and right after a restart.
@@ -32,6 +32,8 @@ class Trunk:
     kind: str
     user_id: int | None
     networks: tuple[str, ...]
+    owner_account_id: int | None = None
+    """Whose customers and cards alone may call by it; None: anybody's."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ class Carrier:
 
 @dataclass(frozen=True)
 class Directory:
-    """All active trunks and carriers."""
+    """All active trunks and carriers, and the premium ranges."""
 
     trunks: tuple[Trunk, ...] = ()
     carriers: tuple[Carrier, ...] = ()
+    premium_prefixes: tuple[tuple[str, str], ...] = ()
+    """Prefix and name of each range that is barred unless an account allows it."""
     twin: str = ""
     """Not empty: another instance of this node's name is alive, this one; then new calls are refused."""
 
@@ -60,6 +64,11 @@ class Directory:
     def _networks(self) -> tuple[tuple[Network, Trunk], ...]:
         pairs = [(ipaddress.ip_network(text), trunk) for trunk in self.trunks for text in trunk.networks]
         return tuple(sorted(pairs, key=lambda pair: pair[0].prefixlen, reverse=True))
+
+    @cached_property
+    def premium(self) -> dict[str, str]:
+        """Premium ranges as billing.barring takes them."""
+        return dict(self.premium_prefixes)
 
     def carrier_with(self, carrier_id: str) -> Carrier | None:
         """The carrier of an id as text; None for any other text."""
@@ -104,6 +113,7 @@ class Directory:
         directory = Directory(
             trunks=tuple(Trunk(**{**trunk, "networks": tuple(trunk["networks"])}) for trunk in content["trunks"]),
             carriers=tuple(Carrier(**carrier) for carrier in content["carriers"]),
+            premium_prefixes=tuple((prefix, name) for prefix, name in content.get("premium_prefixes", ())),
             twin=content.get("twin", ""),
         )
         directory._networks  # noqa: B018 - a network that cannot be read must show here, not at a call

@@ -233,15 +233,19 @@ class Drain:
 
     def _publish_directory(self) -> None:
         trunks = tuple(
-            Trunk(trunk.trunk_id, trunk.name, trunk.kind, trunk.user_id, self._good_networks(trunk))
+            Trunk(
+                *(trunk.trunk_id, trunk.name, trunk.kind, trunk.user_id, self._good_networks(trunk)),
+                owner_account_id=trunk.owner_account_id,
+            )
             for trunk in self._ledger.trunks()
         )
         carriers = tuple(
             Carrier(one.carrier_id, one.name, one.host, one.port, one.transport, one.priority, one.dial_prefix)
             for one in self._ledger.carriers()
         )
-        if publish(Directory(trunks, carriers, self._twin), self._directory):
-            self.log.event("directory_changed", trunks=len(trunks), carriers=len(carriers))
+        premium = tuple((one.prefix, one.name) for one in self._ledger.premium_prefixes())
+        if publish(Directory(trunks, carriers, premium, self._twin), self._directory):
+            self.log.event("directory_changed", trunks=len(trunks), carriers=len(carriers), premium=len(premium))
 
     def _good_networks(self, trunk: TrunkRow) -> tuple[str, ...]:
         """One mistyped address must not keep the other trunks out; host bits are read as the network they are in."""

@@ -70,9 +70,12 @@ def ended(call_key: str, talked_ms: int, end_reason: str, carrier_id: int | None
     }
 
 
-def failed(call_key: str, result: str, sip_code: int, carrier_id: int | None, detail: str = "") -> Fact:
-    """An opened call was never answered: busy, no_answer, cancelled, carrier_failed.."""
-    return {
+def failed(
+    call_key: str, result: str, sip_code: int, carrier_id: int | None, detail: str = "", end_reason: str = ""
+) -> Fact:
+    """An opened call was never answered: busy, no_answer, cancelled, carrier_failed.. `end_reason`: administrator."""
+    ended_by = {"end_reason": end_reason} if end_reason else {}
+    return ended_by | {
         "kind": FAILED,
         "call_key": call_key,
         "result": result,

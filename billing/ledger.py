@@ -12,6 +12,7 @@ from billing.ledger_money import MoneyLedger
 from billing.ledger_reports import ReportsLedger
 from billing.ledger_session import LedgerAddress, check_settings
 from billing.ledger_state import StateLedger
+from billing.ledger_users import UsersLedger
 
 if TYPE_CHECKING:
     from billing.settings import DatabaseSettings, Role
@@ -22,7 +23,7 @@ LOCK_WAITS_OF_PEOPLE = 5
 """A cashier or an administrator waits some seconds for a busy account rather than be told to try again."""
 
 
-class Ledger(CallsLedger, MoneyLedger, ReportsLedger, AdminLedger, StateLedger):
+class Ledger(CallsLedger, MoneyLedger, ReportsLedger, UsersLedger, AdminLedger, StateLedger):
     """Everything that the ledger can be asked."""
 
     @classmethod

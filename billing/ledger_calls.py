@@ -189,15 +189,31 @@ class CallsLedger(LedgerSession):
             f"SELECT *, rate AS rate_json FROM v_live_leg WHERE call_key IN ({places}) ORDER BY call_key, leg",  # nosec B608  # noqa: S608 - places only
             *(call["call_key"] for call in calls),
         )
+        rooms = self._parent_rooms({row["capped_child_id"] for row in rows} - {None})
         by_call = groupby(rows, lambda row: row["call_key"])
-        legs = {key: tuple(record(LiveLeg, row) for row in group) for key, group in by_call}
+        legs = {
+            key: tuple(record(LiveLeg, row, parent_room=rooms.get(row["capped_child_id"])) for row in group)
+            for key, group in by_call
+        }
         return [record(LiveCall, row, legs=legs[row["call_key"]]) for row in calls if row["call_key"] in legs]
+
+    def _parent_rooms(self, accounts: set[int]) -> dict[int, Decimal]:
+        """What these accounts, whose limit that is, may still hold of their parents' money; seldom any."""
+        if not accounts:
+            return {}
+        places = ", ".join(["%s"] * len(accounts))
+        rows = self._select(
+            f"SELECT account_id, parent_hold_limit - parent_held AS room FROM v_parent_hold WHERE account_id IN ({places})",  # nosec B608  # noqa: S608, E501 - places only
+            *accounts,
+        )
+        return {row["account_id"]: max(Decimal(0), row["room"]) for row in rows}
 
 
 def _caller(rows: Sequence[Row]) -> Caller | None:
     if not rows:
         return None
-    return record(Caller, rows[0], legs=tuple(record(Leg, row) for row in rows))
+    legs = (record(Leg, row, premium_allowed=bool(row["premium_allowed"])) for row in rows)
+    return record(Caller, rows[0], legs=tuple(legs))
 
 
 def _held(rows: Sequence[Row]) -> tuple[HeldLeg, ...]:

@@ -34,12 +34,12 @@ class ReportsLedger(LedgerSession):
 
     def accounts(self) -> list[Account]:
         """All accounts by name."""
-        return [record(Account, row) for row in self._select("SELECT * FROM v_account ORDER BY name")]
+        return [_account(row) for row in self._select("SELECT * FROM v_account ORDER BY name")]
 
     def account_named(self, name: str) -> Account | None:
         """An account by its name."""
         rows = self._select("SELECT * FROM v_account WHERE name = %s", name)
-        return record(Account, rows[0]) if rows else None
+        return _account(rows[0]) if rows else None
 
     def cdrs(
         self, *, account_id: int | None = None, call_key: str | None = None, limit: int = ROWS_DEFAULT
@@ -142,3 +142,7 @@ class ReportsLedger(LedgerSession):
     def config_version(self) -> int:
         """Another number whenever a trunk or a carrier is another."""
         return int(self._select("SELECT version FROM v_config_version")[0]["version"])
+
+
+def _account(row: Row) -> Account:
+    return record(Account, row, premium_allowed=bool(row["premium_allowed"]))

@@ -44,6 +44,12 @@ class Leg:
     calls: int
     daily_spend_limit: Decimal | None = None
     spent_today: Decimal = Decimal(0)
+    premium_allowed: bool = False
+    prefix_rules: str | None = None
+    """As billing.barring reads them."""
+    parent_hold_limit: Decimal | None = None
+    parent_held: Decimal = Decimal(0)
+    """What its live calls hold of its parent's money, if that is limited."""
 
     @property
     def available(self) -> Decimal:
@@ -56,6 +62,13 @@ class Leg:
         if self.daily_spend_limit is None:
             return None
         return max(Decimal(0), self.daily_spend_limit - self.spent_today - self.held)
+
+    @property
+    def parent_room(self) -> Decimal | None:
+        """What this account may still hold of its parent's money; None: there is no limit."""
+        if self.parent_hold_limit is None:
+            return None
+        return max(Decimal(0), self.parent_hold_limit - self.parent_held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,9 @@ class Caller:
     ha1_sha256: str | None
     pin_hash: str | None
     card_number: str | None
+    user_longest_call_s: int | None = None
+    user_max_calls_per_second: int | None = None
+    user_prefix_rules: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +250,8 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class LiveLeg:
-    """One account's share of a call in progress; `available` is what the account could hold beyond it."""
+    """One account's share of a call in progress; `available` is what the account could hold beyond it, of which
+    `parent_room` is what the account below may hold here (None: it has no limit)."""
 
     leg: int
     account_id: int
@@ -246,6 +263,7 @@ class LiveLeg:
     rate_json: str
     hold: Decimal
     available: Decimal
+    parent_room: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +383,9 @@ class Account:
     daily_spend_limit: Decimal | None
     max_calls_per_hour: int | None
     max_calls_per_hour_per_destination: int | None
+    parent_hold_limit: Decimal | None
+    premium_allowed: bool
+    prefix_rules: str | None
     expires_at: datetime | None
     created_at: datetime
     balance: Decimal
@@ -456,6 +477,8 @@ class TrunkRow:
     kind: TrunkKind
     user_id: int | None
     networks: tuple[str, ...]
+    owner_account_id: int | None = None
+    """Whose customers and cards alone may call by it; None: anybody's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,9 @@ def renew(ledger: Ledger, call: LiveCall, calls: CallSettings) -> Renewal:
     if wanted_s <= call.grant_s:
         return Renewal(call.grant_s, "limit")
     prices = {leg.leg: price_of(leg, call) for leg in call.legs}
-    available = {leg.leg: leg.available for leg in call.legs}
+    available = {
+        leg.leg: leg.available if leg.parent_room is None else min(leg.available, leg.parent_room) for leg in call.legs
+    }
     for _ in range(ATTEMPTS_MAX):
         payable_s = min(prices[leg.leg].max_duration(leg.hold + available[leg.leg]) for leg in call.legs)
         grant_s = min(wanted_s, payable_s)

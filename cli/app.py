@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from billing.errors import MeterlineError
-from cli import alarms, db, doctor, money, quote, rate, reports
+from cli import accounts, alarms, calls, db, doctor, money, premium, quote, rate, reports, trunk, user
 from cli.values import BadInput
 
 CHECKOUT = Path(__file__).parents[1]
@@ -27,7 +27,13 @@ app.add_typer(db.commands, name="db")
 app.command("quote")(quote.quote)
 app.command("rate")(rate.rate)
 app.command("topup")(money.topup)
-app.command("calls")(reports.calls)
+app.command("transfer")(money.transfer)
+app.add_typer(accounts.commands_for("reseller"), name="reseller")
+app.add_typer(accounts.commands_for("customer"), name="customer")
+app.add_typer(user.commands, name="user")
+app.add_typer(trunk.commands, name="trunk")
+app.add_typer(premium.commands, name="premium")
+app.add_typer(calls.commands, name="calls")
 app.command("cdrs")(reports.cdrs)
 app.command("audit")(reports.audit)
 app.command("alarms")(alarms.alarms)

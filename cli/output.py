@@ -16,6 +16,14 @@ def show_json(value: object) -> None:
     print(json.dumps(plain(value), ensure_ascii=False))
 
 
+def tell(content: object, text: str, as_json: bool) -> None:
+    """What a command did: a sentence for people, or JSON."""
+    if as_json:
+        show_json(content)
+    else:
+        print(text)
+
+
 def plain(value: Any) -> Any:
     """`value` as JSON takes it."""
     if is_dataclass(value) and not isinstance(value, type):

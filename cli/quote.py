@@ -99,7 +99,8 @@ def _caller(ledger: Ledger, account: str | None, card: str | None) -> Caller:
 def _quoted(ledger: Ledger, caller: Caller, to: str, at: datetime, longest_s: int) -> QuoteShown:
     own = caller.legs[0]
     plan = DialPlan.from_text(own.country_code, own.international_prefixes, own.national_prefix)
-    found = authorization.quote(caller, RateLookup(ledger), plan.e164(to), at, longest_s)
+    premium = {one.prefix: one.name for one in ledger.premium_prefixes()}
+    found = authorization.quote(caller, RateLookup(ledger), plan.e164(to), at, longest_s, premium)
     refusal = authorization.refusal_of(caller, found)
     return QuoteShown(
         to=found.digits,

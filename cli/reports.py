@@ -1,10 +1,10 @@
-"""`meterline audit`, `calls` and `cdrs`: what the ledger says, and whether it holds together."""
+"""`meterline audit` and `cdrs`: what the ledger says, and whether it holds together."""
 
 from typing import Annotated
 
 import typer
 
-from billing.ledger_types import Cdr, LiveCall
+from billing.ledger_types import Cdr
 from cli.ledger import account_named, opened
 from cli.output import duration, moment, money, show_json, show_table
 from cli.values import instant, whole_number
@@ -28,29 +28,6 @@ def audit(as_json: AsJson = False) -> None:
         print("audit: no differences")
     if differences:
         raise typer.Exit(DIFFERENCES_FOUND)
-
-
-def calls(as_json: AsJson = False) -> None:
-    """Calls in progress."""
-    with opened("cashier") as ledger:
-        live = ledger.live_calls()
-    if as_json:
-        show_json(live)
-        return
-    columns = ("call", "node", "account", "caller", "to", "state", ">talked", ">funded for", ">held")
-    show_table(f"{len(live)} calls in progress", columns, [_live_row(call) for call in live])
-
-
-def _live_row(call: LiveCall) -> tuple[object, ...]:
-    held = " + ".join(money(leg.hold) for leg in call.legs)
-    talked_s = None if call.answered_ago_ms is None else call.answered_ago_ms / 1000
-    funded_s = None if call.deadline_in_ms is None else max(0, call.deadline_in_ms) / 1000
-    names = " < ".join(leg.account_name for leg in call.legs)
-    state = "ringing" if call.state == "open" else call.state
-    return (
-        *(call.call_key, call.node, names, call.caller, call.callee, state),
-        *(duration(talked_s), duration(funded_s), held),
-    )
 
 
 def cdrs(

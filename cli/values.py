@@ -35,6 +35,33 @@ def amount(text: str, option: str) -> Decimal:
         raise BadInput(f"{option}: {error}") from None
 
 
+def settings(pairs: list[str]) -> dict[str, object]:
+    """What `set` was given as NAME=VALUE; "none" is none. Times are ISO 8601, yes and no are truth."""
+    found: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadInput(f"{pair!r} is no setting like max_calls=3")
+        found[name] = _setting(name, value)
+    return found
+
+
+def _setting(name: str, value: str) -> object:
+    if value == "none":
+        return None
+    if name.endswith("_at"):
+        return instant(value, name)
+    return {"yes": True, "no": False}.get(value, value) if name.endswith("_allowed") else value
+
+
+def prefix(text: str) -> str:
+    """A prefix of E.164 digits; "all" is every number."""
+    digits = "" if text == "all" else text
+    if digits.strip("0123456789"):
+        raise BadInput(f"prefix {text!r} is not digits, and not the word all")
+    return digits
+
+
 def whole_number(text: str, option: str, least: int, most: int) -> int:
     """Decimal digits that stand for `least`..`most`."""
     if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:

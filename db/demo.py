@@ -50,7 +50,7 @@ _CARDS = (
     _Card("card with 5 seconds", "0.05"),
     _Card("card with 6 seconds", "0.06"),
     _Card("card by the minute", "3.00", tariff="Retail by the minute"),
-    _Card("card of Northwind", "10.00", resold=True),
+    _Card("card of Northwind", "10.00", tariff="Northwind sells", resold=True),
     _Card("empty card", "0"),
 )
 
@@ -135,7 +135,8 @@ def load_demo(
     reseller = _account(ledger_admin, cashier, "reseller", RESELLER, tariffs["Northwind buys"], None, "50.00")
     customer = _account(ledger_admin, cashier, "customer", CUSTOMER, tariffs["Retail by the second"], None, "10.00")
     ledger_admin.set_account(customer, max_calls=3, low_balance="2.00", low_balance_max_calls=1, longest_call_s=7200)
-    cards = {card.name: _card(ledger_admin, cashier, card, tariffs[card.tariff], reseller, secrets) for card in _CARDS}
+    tariffs["Northwind sells"] = _sold(ledger_admin, reseller)
+    cards = {card.name: _card(ledger_admin, cashier, card, tariffs, reseller, secrets) for card in _CARDS}
     extensions = {name: _extension(ledger_admin, customer, name, realm, secrets) for name in EXTENSIONS}
     trunks = {
         "IVR": ledger_admin.create_trunk("IVR", "ivr", [ivr_network]),
@@ -176,6 +177,15 @@ def _tariffs(admin: Ledger) -> dict[str, int]:
     return {"Retail by the second": by_second, "Retail by the minute": by_minute, "Northwind buys": buys}
 
 
+def _sold(admin: Ledger, reseller_id: int) -> int:
+    """What Northwind sells at: his own tariff, at the vendor's retail prices."""
+    tariff_id = admin.put_tariff("Northwind sells", CURRENCY, owner_account_id=reseller_id)
+    for prefix, destination, retail, _ in _RATES:
+        admin.put_rate(tariff_id, prefix, destination, price=retail)
+    admin.put_rate(tariff_id, _PREMIUM_PREFIX, "Germany premium", price="3.00", blocked=True)
+    return tariff_id
+
+
 def _account(
     admin: Ledger, cashier: Ledger, kind: AccountKind, name: str, tariff_id: int, parent_id: int | None, balance: str
 ) -> int:
@@ -187,10 +197,15 @@ def _account(
 
 
 def _card(
-    admin: Ledger, cashier: Ledger, card: _Card, tariff_id: int, reseller_id: int, secrets: DemoSecrets
+    admin: Ledger,
+    cashier: Ledger,
+    card: _Card,
+    tariffs: Mapping[str, int],
+    reseller_id: int,
+    secrets: DemoSecrets,
 ) -> DemoCard:
     parent_id = reseller_id if card.resold else None
-    account_id = _account(admin, cashier, "card", card.name, tariff_id, parent_id, card.balance)
+    account_id = _account(admin, cashier, "card", card.name, tariffs[card.tariff], parent_id, card.balance)
     admin.set_account(account_id, max_calls=1)
     number = f"{random_secrets.randbelow(9 * 10**9) + 10**9}"
     pin = f"{random_secrets.randbelow(10**6):06d}"

@@ -29,10 +29,6 @@ def _tables(privileges: str, names: str) -> frozenset[Right]:
     return frozenset(Right("TABLE", name, privilege) for name in names.split() for privilege in privileges.split())
 
 
-def _columns(privilege: str, table: str, names: str) -> frozenset[Right]:
-    return frozenset(Right("TABLE", table, privilege, name) for name in names.split())
-
-
 def _execute(names: Iterable[str]) -> frozenset[Right]:
     return frozenset(Right("PROCEDURE", name, "EXECUTE") for name in names)
 
@@ -45,39 +41,44 @@ _CALLS = (
 )  # fmt: skip
 _MONEY = ("top_up", "refund", "adjust", "transfer")
 _CONFIGURE = (
-    "create_account", "set_account_status", "set_credit_limit", "put_tariff", "put_rate", "remove_rate",
+    "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",
+    "set_credit_limit", "put_tariff", "put_rate", "remove_rate",
 )  # fmt: skip
-_REPORTS = "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node v_alarm"
+_WHO_CALLS = (
+    "add_user", "set_user", "suspend_user", "resume_user", "remove_user", "set_user_password", "remove_user_password",
+    "add_caller_number", "remove_caller_number", "add_trunk", "rename_trunk", "set_trunk_status", "remove_trunk",
+    "add_trunk_network", "remove_trunk_network", "bar_prefix", "allow_prefix", "forget_prefix", "put_premium_prefix",
+    "remove_premium_prefix", "end_call", "end_account_calls",
+)  # fmt: skip
+_REPORTS = (
+    "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node v_alarm v_user "
+    "v_username v_caller_number v_prefix_rule v_premium_prefix v_end_mark v_parent_hold v_below_cost"
+)
 
-_CONFIGURATION_TABLES = "credential_digest credential_card trunk trunk_address credential_caller_number carrier"
+_CONFIGURATION_TABLES = "credential_card carrier"
+_WHO_CALLS_TABLES = (
+    "user credential_digest trunk trunk_address credential_caller_number account_prefix user_prefix premium_prefix "
+    "end_mark"
+)
 _ALL_TABLES = (
     "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
-    "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm"
+    "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm account_prefix user_prefix "
+    "premium_prefix end_mark"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "SELECT",
     "v_rate v_tariff v_live_call v_live_leg v_live_total v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version "
-    "v_alarm",
+    "v_alarm v_parent_hold v_premium_prefix v_end_mark",
 )
 _CASHIER = _execute(
     (*_MONEY, "identify_account", "identify_card", "audit", "acknowledge_alarms")
 ) | _tables("SELECT", _REPORTS)
 _ADMIN = (
-    _execute((*_CONFIGURE, *_IDENTIFY, "audit", "acknowledge_alarms"))
+    _execute((*_CONFIGURE, *_WHO_CALLS, *_IDENTIFY, "audit", "acknowledge_alarms"))
     | _tables("SELECT", f"{_REPORTS} v_config_version")
     | _tables("SELECT INSERT UPDATE DELETE", _CONFIGURATION_TABLES)
-    | _tables("SELECT INSERT DELETE", "user")
-    | _columns("UPDATE", "user", "name status max_calls")
-    | _tables("SELECT", "account")
-    | _columns(
-        "UPDATE",
-        "account",
-        "name tariff_id country_code international_prefixes national_prefix max_calls low_balance "
-        "low_balance_max_calls max_calls_per_second longest_call_s expires_at daily_spend_limit max_calls_per_hour "
-        "max_calls_per_hour_per_destination",
-    )
-    | _tables("SELECT", "tariff rate")
+    | _tables("SELECT", "account user trunk trunk_address credential_caller_number tariff rate")
 )
 
 
@@ -100,6 +101,6 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
         | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
         | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node")
         | _tables("INSERT", "entry money_key")
-        | _tables("INSERT UPDATE DELETE", "rate live_call live_leg call_count alarm")
+        | _tables("INSERT UPDATE DELETE", f"rate live_call live_leg call_count alarm {_WHO_CALLS_TABLES}")
         | _execute(routines)
     )

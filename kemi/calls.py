@@ -66,7 +66,9 @@ def announce() -> None:
     caller = identified.caller
     at = caller.now.replace(microsecond=0)
     try:
-        quote = authorization.quote(caller, here().rates, _digits(identified), at, here().settings.calls.longest_call_s)
+        premium = here().directory.current().premium
+        longest_s = here().settings.calls.longest_call_s
+        quote = authorization.quote(caller, here().rates, _digits(identified), at, longest_s, premium)
         refused = authorization.refusal_of(caller, quote)
         here().breaker.succeeded()
     except Refused as error:
@@ -139,10 +141,14 @@ def _attempt(identified: Identified) -> CallAttempt:
 
 
 def _refuse_when_too_fast(identified: Identified) -> None:
-    leg = identified.caller.legs[0]
-    limit = leg.max_calls_per_second
-    if limit is not None and ksr.count_up(tables.CALL_RATE, f"{leg.account_id}/{ksr.pv('$TS')}") > limit:
-        raise Refused("too_fast", f"more than {limit} calls a second")
+    caller = identified.caller
+    limits = (
+        (f"{caller.legs[0].account_id}", caller.legs[0].max_calls_per_second),
+        (f"user {caller.user_id}", caller.user_max_calls_per_second),
+    )
+    for who, limit in limits:
+        if limit is not None and ksr.count_up(tables.CALL_RATE, f"{who}/{ksr.pv('$TS')}") > limit:
+            raise Refused("too_fast", f"more than {limit} calls a second")
 
 
 def _digits(identified: Identified) -> str:
@@ -155,13 +161,15 @@ def _digits(identified: Identified) -> str:
 def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Authorized:
     """Open the call in the ledger. Raises Refused, also when nobody can say whether it was opened."""
     node = here()
-    if twin := node.directory.current().twin:  # its calls and ours could not be told apart
-        raise Refused("billing_unavailable", f"node {node.name} is also {twin}")
+    directory = node.directory.current()
+    if directory.twin:  # its calls and ours could not be told apart
+        raise Refused("billing_unavailable", f"node {node.name} is also {directory.twin}")
     try:
         node.room.check()
         node.journal.append(facts.opening(attempt.call_key, identified.caller.legs[0].account_id))
         authorized = authorization.authorize(
-            node.ledger, node.rates, identified.caller, digits, attempt, node.settings.calls
+            *(node.ledger, node.rates, identified.caller, digits, attempt, node.settings.calls),
+            premium=directory.premium,
         )
     except JournalUnwritable as error:
         node.board.mark("journal_failed_ms")

@@ -14,7 +14,7 @@ from billing.journal import JournalTail
 from kemi import flood, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
-from kemi.tables import LIVE
+from kemi.tables import CURRENT, LIVE, NOBODY
 
 if TYPE_CHECKING:
     from billing.authorization import CallAttempt
@@ -49,8 +49,8 @@ _HOST = re.compile(r"sips?:(?:[^@;>]*@)?(\[[^\]]*\]|[^:;?>]*)")
 class CallVars:
     """What the proxy keeps with a dialog, as dlg_vars of one letter: k call key, a account, g grant, h caller's hop, s
     caller's address, m emergency and n its number; later c carrier, f To-tags and contacts that ring, t answer, d
-    callee's address, r and e outcome and code of a failure, w why it is ended, x ended and counted, b both sides
-    told."""
+    callee's address, r and e outcome and code of a failure, w why it is ended and o what was said about that, x ended
+    and counted, b both sides told."""
 
     call_key: str
     account: str
@@ -283,8 +283,11 @@ def _failed() -> None:
     if ksr.dialog_var("m"):
         _record_emergency(result, code, 0, "")
     else:
-        here().record(facts.failed(ksr.dialog_var("k"), result, code, _carrier_id()))
-        _log_end(result, 0, "")
+        reason = ksr.dialog_var("w")
+        here().record(
+            facts.failed(ksr.dialog_var("k"), result, code, _carrier_id(), ksr.dialog_var("o"), end_reason=reason)
+        )
+        _log_end(result, 0, reason)
     _release()
 
 
@@ -300,7 +303,7 @@ def _timed_out() -> None:
     end_and_hang_up(ksr.dialog_var("w") or ("cut" if remaining_s() <= 0 else "keepalive"))
 
 
-def end_and_hang_up(reason: str) -> None:
+def end_and_hang_up(reason: str, detail: str = "") -> None:
     """End the current dialog's call: the fact, and a BYE of our own to both sides.
 
     A dialog that had ended when the proxy died may come back from the store as if it had not: what is set in the event
@@ -310,7 +313,7 @@ def end_and_hang_up(reason: str) -> None:
     if _talked_ms() > here().up_ms and _end_is_written(ksr.dialog_var("k")):
         ksr.set_dialog_var("x", "1")
     else:
-        _record_end(reason)
+        _record_end(reason, detail)
     hang_up_both_sides()
 
 
@@ -335,6 +338,34 @@ def cut() -> None:
     ksr.set_dialog_lifetime(1)
 
 
+def end_at_once(reason: str, detail: str) -> None:
+    """End the current dialog's answered call, whatever it is funded for."""
+    end_and_hang_up(reason, detail)
+    ksr.set_dialog_lifetime(1)
+
+
+def refuse_ringing(code: int, phrase: str, reason: str, detail: str) -> bool:
+    """Give the caller of the current dialog, which rings, a final answer; the transaction then cancels downstream.
+
+    Whoever answers all the same gets ACK and BYE. False when there is nothing to answer any more, or when the
+    transaction is not found (docs/kamailio.md, 63); then nothing was done.
+    """
+    dialog = ksr.pv("$dlg(callid)"), ksr.pv("$dlg(from_tag)"), ""
+    key = f"{dialog[0]}|{dialog[1]}"
+    might_answer = ksr.table_text(CURRENT, key)
+    ksr.set_table_text(CURRENT, key, NOBODY)
+    remember_outcome("cancelled", code)
+    ksr.set_dialog_var("o", detail)
+    ksr.set_dialog_var("w", reason)
+    if not ksr.reply_to_call(dialog[0], ksr.pv("$dlg(from_cseq)"), code, phrase):
+        ksr.set_dialog_var("w", "")
+        ksr.set_table_text(CURRENT, key, might_answer)
+        return False
+    if ksr.enter_dialog(*dialog):  # its event has come meanwhile, and leaves another dialog current, or none
+        take_event("dialog:failed")
+    return True
+
+
 def _ended() -> None:
     if ksr.dialog_var("x"):
         return
@@ -344,14 +375,14 @@ def _ended() -> None:
         _record_end(ksr.dialog_var("w") or ("cut" if remaining_s() <= 0 else "administrator"))
 
 
-def _record_end(reason: str) -> None:
+def _record_end(reason: str, detail: str = "") -> None:
     """The fact comes before the mark: of a kill between the two the next proxy writes a second end, which counts for
     nothing; the other way round nobody would write any."""
     talked_ms = _talked_ms()
     if ksr.dialog_var("m"):
         _record_emergency("answered", 200, talked_ms, reason)
     else:
-        here().record(facts.ended(ksr.dialog_var("k"), talked_ms, reason, _carrier_id()))
+        here().record(facts.ended(ksr.dialog_var("k"), talked_ms, reason, _carrier_id(), detail))
         _log_end("answered", talked_ms, reason)
     ksr.set_dialog_var("x", "1")
     _release()

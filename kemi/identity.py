@@ -124,7 +124,7 @@ def _by_card(trunk: Trunk) -> Identified:
     number, pin = numbers[0].strip(), pins[0].strip()
     caller = _ask(lambda ledger: ledger.identify_card(number[:20]))
     expected = caller.pin_hash if caller is not None and caller.pin_hash else _NO_HA1
-    right = hmac.compare_digest(pin_hash(number, pin), expected)
+    right = hmac.compare_digest(pin_hash(number, pin), expected) and _may_use(trunk, caller)
     account_id = caller.legs[0].account_id if caller else 0
     _judge(caller, f"card:{account_id}", ksr.pv("$fU")[:32], f"trunk {trunk.name}: card of {account_id}", right=right)
     assert caller is not None
@@ -147,9 +147,15 @@ def _judge(caller: Caller | None, credential: str, place: str, detail: str, *, r
 def _by_caller_number(trunk: Trunk) -> Identified:
     number = ksr.pv("$fU").removeprefix("+")
     caller = _ask(lambda ledger: ledger.identify_caller_number(trunk.trunk_id, number[:20]))
-    if caller is None:
+    if caller is None or not _may_use(trunk, caller):
         raise Refused("unknown_caller", f"trunk {trunk.name}: {number[:20]!r}")
     return Identified(caller, number)
+
+
+def _may_use(trunk: Trunk, caller: Caller | None) -> bool:
+    """Whether the trunk is the vendor's, or that of a reseller above the caller."""
+    owner = trunk.owner_account_id
+    return owner is None or (caller is not None and owner in (leg.account_id for leg in caller.legs))
 
 
 def _by_trunk(trunk: Trunk) -> Identified:

@@ -1,7 +1,8 @@
 """The keeper: a process of its own inside Kamailio that renews grants.
 
 It asks the ledger every second which calls of this node run short, extends each as far as the money goes, and tells
-the dialog, where the cutter looks. It also finds calls of this node that the ledger holds open and that are not.
+the dialog, where the cutter looks. It also finds calls of this node that the ledger holds open and that are not, and
+those that an administrator wants to end.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from billing import facts, renewal
 from billing.clock import Moment
 from billing.errors import LedgerBusy, LedgerUnavailable
 from billing.journal import JournalTail, sync
-from kemi import dialog_store, dialogs, ksr, log
+from kemi import dialog_store, dialogs, ender, ksr, log
 from kemi.node import here
 from kemi.tables import LIVE
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 RECONCILE_EVERY = 5
 """Ticks between two looks for calls that were ringing when the proxy was restarted."""
 
+RUNS_A_TICK = 10
+"""The route runs ten times a second, for the ender; the ledger is asked once."""
+
+_runs = 0
 _ticks = 0
 _watched = False
 _twin_seen = False
@@ -51,6 +56,15 @@ LOOKS = 10
 """A statement whose client has gone may commit some seconds later."""
 
 
+def run() -> None:
+    """Ten times a second: end a ringing call, if one is to end. Every tenth time all the rest."""
+    global _runs  # noqa: PLW0603 - the process's own
+    ender.refuse_next()
+    _runs += 1
+    if _runs % RUNS_A_TICK == 0:
+        tick()
+
+
 def tick() -> None:
     """Once a second: renew what is due. The keeper asks whatever the breaker says: nobody waits for it."""
     global _ticks, _watched  # noqa: PLW0603 - the process's own
@@ -73,6 +87,7 @@ def tick() -> None:
             node.board.mark("keeper_ms")  # many renewals on a slow database are work all the same
             _stand_in_for_the_drain()
             _renew(call)
+        ender.end_marked()
         if _ticks % RECONCILE_EVERY == 0 and _name_is_ours():
             _reconcile()
         node.breaker.succeeded()

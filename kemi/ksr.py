@@ -226,6 +226,15 @@ def send_request(method_name: str, uri: str, next_hop: str, socket: str, header_
     return _true(KSR.tm.t_uac_send(method_name, uri, next_hop or ".", socket or ".", header_lines, ""))
 
 
+def reply_to_call(call_id: str, cseq: str, code: int, reason: str) -> bool:
+    """A final answer to an INVITE that is in hand elsewhere, found by Call-ID and CSeq; its branches are cancelled.
+
+    Once in each run of a route: the transaction is let go when the route ends, the last one alone (docs/kamailio.md,
+    64).
+    """
+    return _true(KSR.tmx.t_reply_callid(call_id, cseq, code, reason))
+
+
 # --- floods --------------------------------------------------------------------------------------------------------
 
 

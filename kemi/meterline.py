@@ -87,7 +87,7 @@ class Meterline:
 
     @callback
     def ksr_keeper(self, message: object, name: str) -> None:
-        keeper.tick()
+        keeper.run()
 
     @callback
     def ksr_suspects(self, message: object, name: str) -> None:

@@ -21,11 +21,19 @@ BEGIN
   SELECT chain.leg, account.id AS account_id, account.name AS account_name, account.parent_id, account.kind,
          account.status, account.expires_at, account.currency, account.country_code, account.international_prefixes,
          account.national_prefix, account.max_calls, account.low_balance, account.low_balance_max_calls,
-         account.max_calls_per_second, account.longest_call_s, account.daily_spend_limit,
+         account.max_calls_per_second, account.longest_call_s, account.daily_spend_limit, account.premium_allowed,
+         account.prefix_rules, account.parent_hold_limit,
+         IF(account.parent_hold_limit IS NULL, 0, COALESCE((
+           SELECT SUM(above.hold)
+             FROM live_leg AS below
+             STRAIGHT_JOIN live_leg AS above ON above.call_key = below.call_key AND above.leg = below.leg + 1
+            WHERE below.account_id = account.id), 0)) AS parent_held,
          account.tariff_id, tariff.version AS tariff_version, tariff.decimals, tariff.rounding, tariff.zone,
          purse.balance, purse.held, purse.credit_limit, purse.calls,
          IF(purse.spend_day = UTC_DATE(), purse.spent, 0) AS spent_today,
          user.id AS user_id, user.name AS user_name, user.status AS user_status, user.max_calls AS user_max_calls,
+         user.longest_call_s AS user_longest_call_s, user.max_calls_per_second AS user_max_calls_per_second,
+         user.prefix_rules AS user_prefix_rules,
          p_ha1_md5 AS ha1_md5, p_ha1_sha256 AS ha1_sha256, p_pin_hash AS pin_hash,
          credential_card.number AS card_number, UTC_TIMESTAMP(6) AS now
     FROM chain

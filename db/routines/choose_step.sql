@@ -1,6 +1,10 @@
--- The number (1..) of the highest step of open_call that every leg can pay, within its day's spending limit if it has
--- one. The purses are locked. Internal.
-CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE choose_step(IN p_content LONGTEXT, OUT p_step INT)
+-- The number (p_from..) of the highest step of open_call that every leg can pay, within its day's spending limit if it
+-- has one. The purses are locked. Internal.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE choose_step(
+  IN p_content LONGTEXT,
+  IN p_from INT,
+  OUT p_step INT
+)
 SQL SECURITY DEFINER
 READS SQL DATA
 BEGIN
@@ -19,6 +23,7 @@ BEGIN
          AND COALESCE(MAX(content.hold - GREATEST(0, account.daily_spend_limit - purse.held
                               - IF(purse.spend_day = UTC_DATE(), purse.spent, 0))), 0) <= 0
     ) AS payable
+   WHERE payable.step >= p_from
    ORDER BY payable.step
    LIMIT 1;
 

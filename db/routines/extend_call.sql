@@ -1,6 +1,6 @@
 -- Lengthens a call's grant from p_old_grant_s to p_new_grant_s seconds. p_legs: [{"leg":0,"hold":"2.4"}, ..], the new
--- holds in absolute figures, so that a repeated call changes nothing. Status, expiry and the
--- day's spending limit are checked again on each level.
+-- holds in absolute figures, so that a repeated call changes nothing. Status, expiry, the day's spending limit and what
+-- an account may hold of its parent's money are checked again on each level.
 --
 -- Answers a row a leg: outcome ('extended', 'stale' when the grant is not the old one, 'settled', 'unknown_call', or
 -- why not), failed_leg, and what is true now: grant_s, leg, account_id, hold, available.

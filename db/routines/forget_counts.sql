@@ -1,5 +1,5 @@
--- Removes what limits need no more: counts of hours that are over, and alarms three months after their day. Some at a
--- time. No call writes such rows any more, so no lock of a purse is needed.
+-- Removes what nobody needs any more: counts of hours that are over, alarms three months after their day, and marks of
+-- calls that have ended. Some at a time. No call writes such rows any more, so no lock of a purse is needed.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE forget_counts()
 SQL SECURITY DEFINER
 MODIFIES SQL DATA
@@ -15,6 +15,9 @@ BEGIN
     START TRANSACTION READ WRITE;
     DELETE FROM call_count WHERE hour < UTC_TIMESTAMP() - INTERVAL 2 HOUR ORDER BY hour LIMIT 1000;
     DELETE FROM alarm WHERE since < UTC_TIMESTAMP() - INTERVAL 90 DAY ORDER BY since LIMIT 1000;
+    DELETE FROM end_mark
+     WHERE NOT EXISTS (SELECT 1 FROM live_call WHERE live_call.call_key = end_mark.call_key)
+     LIMIT 1000;
     COMMIT;
   END;
 END

@@ -14,6 +14,7 @@ BEGIN
   DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
   DECLARE v_user BIGINT UNSIGNED;
   DECLARE v_limit_s INT UNSIGNED;
+  DECLARE v_capped BOOLEAN;
   DECLARE v_first VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin;
 
   SELECT user_id, limit_s INTO v_user, v_limit_s FROM live_call WHERE call_key = p_key;
@@ -26,6 +27,7 @@ BEGIN
 
   WITH judged AS (
     SELECT live_leg.leg, account.daily_spend_limit IS NOT NULL AS limited,
+           account.parent_hold_limit IS NOT NULL AS capped,
            CASE
              WHEN given.hold IS NULL OR given.hold < live_leg.hold THEN 'invalid_content'
              WHEN account.status <> 'active' THEN CONCAT('account_', account.status)
@@ -47,13 +49,18 @@ BEGIN
       )) AS given ON given.leg = live_leg.leg
      WHERE live_leg.call_key = p_key
   )
-  SELECT MIN(CONCAT(leg, refusal)), MAX(limited) INTO v_first, p_limited FROM judged; -- a chain's leg is one digit
+  SELECT MIN(CONCAT(leg, refusal)), MAX(limited), MAX(capped) -- a chain's leg is one digit
+    INTO v_first, p_limited, v_capped
+    FROM judged;
   SET p_failed_leg = LEFT(v_first, 1);
   SET p_outcome = SUBSTRING(v_first, 2);
 
   IF p_outcome = 'invalid_content' THEN
     CALL refuse(CONCAT('invalid_content: extend_call of ', p_key, ' lacks the hold of leg ', p_failed_leg,
                        ', or lowers it'));
+  END IF;
+  IF p_outcome IS NULL AND v_capped THEN
+    CALL judge_parent_extend(p_key, p_legs, p_outcome, p_failed_leg);
   END IF;
   SET p_outcome = COALESCE(p_outcome, 'extended');
 END

@@ -1,6 +1,7 @@
 -- May the call of open_call start? 'opened' and the number of the highest step that every leg can pay, or the first
 -- reason against it: all that is wrong with leg 0, then leg 1.., and at last the limits by day and hour, if some
--- account has one (p_limited; p_near: the call may bring it to 80 %). The purses are locked. Internal.
+-- account has one (p_limited; p_near: the call may bring it to 80 %), and what an account may hold of its parent's
+-- money. The purses are locked. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE judge_open(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_content LONGTEXT,
@@ -16,6 +17,8 @@ BEGIN
   DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
   DECLARE v_user BIGINT UNSIGNED DEFAULT JSON_VALUE(p_content, '$.user');
   DECLARE v_user_calls INT;
+  DECLARE v_capped BOOLEAN;
+  DECLARE v_from INT DEFAULT 1;
   DECLARE v_first VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin;
 
   -- Whoever settled or recorded this key first wins: a call must not hold money after its CDR was written.
@@ -29,6 +32,7 @@ BEGIN
       SELECT given.leg - 1 AS leg,
              COALESCE(account.daily_spend_limit, account.max_calls_per_hour,
                       account.max_calls_per_hour_per_destination) IS NOT NULL AS limited,
+             account.parent_hold_limit IS NOT NULL AS capped,
              CASE
                WHEN NOT (account.parent_id <=> JSON_VALUE(p_content, CONCAT('$.legs[', given.leg, '].account')))
                     THEN 'chain_changed'
@@ -53,7 +57,9 @@ BEGIN
         STRAIGHT_JOIN purse ON purse.account_id = given.account_id
         LEFT JOIN user ON user.id = v_user AND given.leg = 1
     )
-    SELECT MIN(CONCAT(leg, refusal)), MAX(limited) INTO v_first, p_limited FROM judged; -- a chain's leg is one digit
+    SELECT MIN(CONCAT(leg, refusal)), MAX(limited), MAX(capped) -- a chain's leg is one digit
+      INTO v_first, p_limited, v_capped
+      FROM judged;
     SET p_failed_leg = LEFT(v_first, 1);
     SET p_outcome = SUBSTRING(v_first, 2);
 
@@ -64,8 +70,11 @@ BEGIN
     ELSEIF p_outcome IS NULL AND p_limited THEN
       CALL judge_limits(p_content, p_outcome, p_failed_leg, p_near);
     END IF;
+    IF p_outcome IS NULL AND v_capped THEN
+      CALL judge_parent_holds(p_content, p_outcome, p_failed_leg, v_from);
+    END IF;
     IF p_outcome IS NULL THEN
-      CALL choose_step(p_content, p_step);
+      CALL choose_step(p_content, v_from, p_step);
       SET p_outcome = 'opened';
     END IF;
   END IF;

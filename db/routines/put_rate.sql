@@ -1,5 +1,6 @@
 -- Makes or changes the rate of a prefix from p_effective_from (UTC; NULL: since ever), raises the tariff's version,
--- and answers id and version. Amounts are texts; p_max_cost, p_initial_s, p_schedule and p_effective_to may be NULL.
+-- and answers id, version and warning (a reseller's rate under his own buy price; else NULL). Amounts are texts;
+-- p_max_cost, p_initial_s, p_schedule and p_effective_to may be NULL.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE put_rate(
   IN p_tariff_id BIGINT UNSIGNED,
   IN p_prefix TEXT,
@@ -26,6 +27,7 @@ BEGIN
   DECLARE v_max_cost DECIMAL(18,6);
   DECLARE v_id BIGINT UNSIGNED;
   DECLARE v_version BIGINT UNSIGNED;
+  DECLARE v_warning TEXT;
 
   CALL refuse_in_transaction('put_rate');
   IF NOT COALESCE(p_prefix REGEXP '\\A[0-9]{1,20}\\z', FALSE) THEN
@@ -59,7 +61,8 @@ BEGIN
       free_seconds = p_free_seconds, max_cost = v_max_cost, max_cost_rule = p_max_cost_rule, schedule = p_schedule,
       effective_to = p_effective_to, blocked = p_blocked;
     SET v_id = LAST_INSERT_ID();
+    CALL price_warning(v_id, v_warning);
     COMMIT;
   END;
-  SELECT v_id AS id, v_version AS version;
+  SELECT v_id AS id, v_version AS version, v_warning AS warning;
 END

@@ -112,12 +112,17 @@ class Bank:
     ) -> int:
         """A new account with this much paid in: a card unless told otherwise."""
         name = f"account {next(_numbers)}"
-        account_id = self.admin.create_account(kind or "card", name, parent, "EUR", self.tariff, credit_limit)  # type: ignore[arg-type]
+        tariff = self.tariff if parent is None else self.tariff_of(parent)
+        account_id = self.admin.create_account(kind or "card", name, parent, "EUR", tariff, credit_limit)  # type: ignore[arg-type]
         if columns:
             self.admin.set_account(account_id, **columns)
         if Decimal(balance):
             self.cashier.top_up(new_key(), account_id, balance, "test")
         return account_id
+
+    def tariff_of(self, reseller: int) -> int:
+        """A tariff that a reseller sells at."""
+        return self.admin.put_tariff(f"retail of {reseller}", "EUR", owner_account_id=reseller)
 
     def chain(self, *balances: str) -> tuple[int, ...]:
         """Accounts above one another, the caller's first, each with its balance."""
@@ -127,6 +132,12 @@ class Bank:
             parent = self.account(balance, parent, "card" if number == len(balances) else "reseller")
             made.insert(0, parent)
         return tuple(made)
+
+    def emptied(self, account_id: int) -> None:
+        """Take out what is in it."""
+        balance = self.purse(account_id)["balance"]
+        if balance:
+            self.cashier.adjust(new_key(), account_id, f"{-balance:f}", "test", "emptied")
 
     def user(self, account_id: int, **columns: Any) -> int:
         return self.admin.create_user(account_id, f"user {next(_numbers)}", **columns)

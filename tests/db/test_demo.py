@@ -79,6 +79,7 @@ def test_numbers_cost_what_the_demo_says(bank: Bank, demo: DemoData, number: str
         ("Retail by the second", retail),
         ("Retail by the minute", retail),
         ("Northwind buys", wholesale),
+        ("Northwind sells", retail),
     ):
         rate = _longest(bank.proxy, demo.tariffs[tariff], number)
         caller = bank.proxy.identify_account(demo.customer_id)

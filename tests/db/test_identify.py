@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+import pymysql
 import pytest
 
 from billing.errors import InvalidAmount, LedgerRefused
@@ -253,7 +254,7 @@ def test_an_account_that_cannot_be_is_refused(bank: Bank) -> None:
 
     for parent, currency, tariff, kind, words in (
         (customer, "EUR", bank.tariff, "card", "is no open reseller"),
-        (999_999, "EUR", bank.tariff, "card", "is no open reseller"),
+        (999_999, "EUR", bank.tariff, "card", "unknown_account: there is no account 999999"),
         (None, "EUR", 999_999, "card", "unknown_tariff"),
         (None, "USD", bank.tariff, "card", "currency_mismatch"),
         (None, "EUR", bank.tariff, "bank", "kind"),
@@ -268,7 +269,7 @@ def test_an_account_keeps_the_currency_of_its_tariff(bank: Bank) -> None:
     account = bank.account()
     dollars = bank.admin.put_tariff("other dollars", "USD")
 
-    with pytest.raises(LedgerRefused, match="account_tariff"):
+    with pytest.raises(LedgerRefused, match="currency_mismatch"):
         bank.admin.set_account(account, tariff_id=dollars)
     with pytest.raises(LedgerRefused, match="account_tariff"):
         bank.admin.put_tariff("retail", "USD")
@@ -281,6 +282,7 @@ def test_what_is_closed_stays_closed(bank: Bank) -> None:
     with pytest.raises(LedgerRefused, match="calls_in_progress"):
         bank.admin.set_account_status(account, "closed")
     bank.give_up(key)
+    bank.emptied(account)
     bank.admin.set_account_status(account, "closed")
 
     with pytest.raises(LedgerRefused, match="account_closed"):
@@ -296,7 +298,7 @@ def test_the_configuration_has_another_version_after_every_change(bank: Bank) ->
 
     trunk = bank.admin.create_trunk("changing", "ivr", ["192.0.2.1/32", "2001:db8::/32"])
     changed()
-    bank.admin._change("DELETE FROM trunk_address WHERE trunk_id = %s AND network = '192.0.2.1/32'", trunk)
+    bank.admin.remove_trunk_network("changing", "192.0.2.1/32")
     changed()
     bank.admin.set_trunk_status(trunk, "suspended")
     changed()
@@ -342,5 +344,5 @@ def test_trunks_and_carriers_are_listed_as_the_proxy_needs_them(bank: Bank) -> N
 )  # fmt: skip
 def test_configuration_that_cannot_be_is_refused(bank: Bank, sql: str) -> None:
     """By the tables themselves."""
-    with pytest.raises(LedgerRefused):
-        bank.admin._change(sql)
+    with pytest.raises(pymysql.err.MySQLError):
+        bank.sql(sql)

@@ -248,6 +248,7 @@ def test_a_closed_account_takes_no_money(bank: Bank) -> None:
     account = bank.account()
     bank.admin.set_account_status(account, "suspended")
     bank.cashier.top_up(new_key(), account, "1", "ann")
+    bank.emptied(account)
     bank.admin.set_account_status(account, "closed")
 
     with pytest.raises(LedgerRefused, match=f"account_closed: account {account}"):

@@ -126,6 +126,7 @@ def _refusal(bank: Bank, account: int, **parts: Any) -> tuple[str, int | None]:
 def test_an_account_that_is_not_active_is_refused(bank: Bank, status: Any) -> None:
     """Suspended and closed have tokens of their own."""
     account = bank.account("10")
+    bank.emptied(account)
     bank.admin.set_account_status(account, status)
 
     assert (f"account_{status}", 0) == _refusal(bank, account)

@@ -14,10 +14,10 @@ from tests.db.bank import Bank, new_key, request, settlement
 ROLES = ("proxy", "cashier", "admin")
 MONEY_TABLES = (
     "purse", "entry", "money_key", "live_call", "live_leg", "cdr", "cdr_leg", "node", "loaded_object", "call_count",
-    "alarm",
+    "alarm", "account_prefix", "user_prefix", "premium_prefix", "end_mark", "credential_digest",
 )  # fmt: skip
 CONFIGURATION_TABLES = (
-    "user", "credential_digest", "credential_card", "trunk", "trunk_address", "credential_caller_number", "carrier",
+    "user", "credential_card", "trunk", "trunk_address", "credential_caller_number", "carrier",
     "account", "tariff", "rate",
 )  # fmt: skip
 EXECUTE = {
@@ -30,8 +30,12 @@ EXECUTE = {
         "top_up", "refund", "adjust", "transfer", "identify_account", "identify_card", "audit", "acknowledge_alarms",
     },
     "admin": {
-        "create_account", "set_account_status", "set_credit_limit", "put_tariff", "put_rate", "remove_rate", "audit",
-        "acknowledge_alarms",
+        "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",
+        "set_credit_limit", "put_tariff", "put_rate", "remove_rate", "audit", "acknowledge_alarms",
+        "add_user", "set_user", "suspend_user", "resume_user", "remove_user", "set_user_password",
+        "remove_user_password", "add_caller_number", "remove_caller_number", "add_trunk", "rename_trunk",
+        "set_trunk_status", "remove_trunk", "add_trunk_network", "remove_trunk_network", "bar_prefix", "allow_prefix",
+        "forget_prefix", "put_premium_prefix", "remove_premium_prefix", "end_call", "end_account_calls",
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
     },
 }  # fmt: skip
@@ -102,6 +106,18 @@ def test_only_the_admin_changes_configuration(thief: Any, table: str) -> None:
         f"UPDATE {table} SET id = 1",
     ):  # fmt: skip
         assert thief(sql) in DENIED, sql
+
+
+@pytest.mark.parametrize("role", ["admin"], indirect=True)
+@pytest.mark.parametrize(
+    "sql",
+    ["UPDATE account SET max_calls = 1000", "UPDATE account SET tariff_id = 1", "UPDATE user SET status = 'active'",
+     "DELETE FROM user", "INSERT INTO trunk (name, kind) VALUES ('x', 'ivr')", "DELETE FROM trunk_address",
+     "INSERT INTO credential_caller_number (trunk_id, number, user_id) VALUES (1, '49', 1)"],
+)  # fmt: skip
+def test_the_admin_changes_who_calls_by_routine_alone(thief: Any, sql: str) -> None:
+    """The routines check whose tariff, trunk and user it is."""
+    assert thief(sql) in DENIED
 
 
 def test_views_cannot_be_written_through(bank: Bank, thief: Any) -> None:

@@ -39,11 +39,12 @@ def people(bench: Bench, chance: random.Random, customers: int, cards: int) -> P
     world = bench.world
     tariff = world.tariff()
     resellers = tuple(world.reseller("2000", tariff) for _ in range(2))
+    sold = {reseller: world.tariff(owner=reseller) for reseller in resellers}
     accounts = []
     for order in range(customers):
         balance = "0.40" if chance.random() < 0.1 else "200"
         parent = resellers[order % 4] if order % 4 < len(resellers) else None
-        accounts.append(world.customer(balance, tariff, parent=parent))
+        accounts.append(world.customer(balance, sold[parent] if parent else tariff, parent=parent))
     phones = [world.phone(account) for account in accounts]
     dear = [
         world.card(f"{chance.choice((3, 7, 400)) / 100:.2f}", tariff, longest_call_s=chance.choice(LONGEST_S))

@@ -16,7 +16,7 @@ from tests.model.probes import Probes
 
 WRITING = frozenset({
     "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "top_up", "refund", "adjust",
-    "transfer", "set_account_status",
+    "transfer", "suspend_account", "resume_account",
 })  # fmt: skip
 """Routines after which the books may be wrong."""
 

@@ -55,9 +55,12 @@ def _furnished(server: PrivateMariaDB, folder: Path, change: Change | None) -> P
     ):  # fmt: skip
         admin.put_rate(tariff, prefix, f"to {prefix}", connect_fee=fee, price=price, per_s=1, increment_s=increment)
     reseller = admin.create_account("reseller", "reseller", None, "EUR", wholesale)
+    sold = admin.put_tariff("retail of the reseller", "EUR", decimals=6, owner_account_id=reseller)
+    for prefix, fee, price, increment in (("49", "0", "0.01", 1), ("44", "0.05", "0.02", 6)):
+        admin.put_rate(sold, prefix, f"to {prefix}", connect_fee=fee, price=price, per_s=1, increment_s=increment)
     accounts = {"reseller": reseller}
     for name in ("card one", "card two"):
-        accounts[name] = admin.create_account("card", name, reseller, "EUR", retail)
+        accounts[name] = admin.create_account("card", name, reseller, "EUR", sold)
         admin.set_account(accounts[name], max_calls=2)
     accounts["customer"] = admin.create_account("customer", "customer", None, "EUR", retail, "1")
     limits = {"daily_spend_limit": "1.5", "max_calls_per_hour": 4, "max_calls_per_hour_per_destination": 3}

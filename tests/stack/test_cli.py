@@ -96,7 +96,9 @@ def world(settings, run):
     shop = admin.create_account("reseller", "shop", None, "EUR", wholesale)
     customer = admin.create_account("customer", "acme", None, "EUR", retail)
     admin.set_account(customer, country_code="49")
-    card = admin.create_account("card", "card1", shop, "EUR", retail)
+    sold = admin.put_tariff("shop retail", "EUR", owner_account_id=shop)
+    admin.put_rate(sold, "49", "Germany", connect_fee="0.05", price="0.12")
+    card = admin.create_account("card", "card1", shop, "EUR", sold)
     admin.put_card(card, "8000001", "0" * 64)
     return World(found, Ledger.for_role(found.database, "proxy", 10), retail, customer, card, shop)
 

@@ -81,9 +81,20 @@ class World:
 
     # --- making ------------------------------------------------------------------------------------------------------
 
-    def tariff(self, price: str = "0.60", *, prefix: str = PREFIX, increment_s: int = 1, **rate: Any) -> int:
-        """A tariff with one rate, by default a cent a second; `rate` as AdminLedger.put_rate takes it."""
-        tariff_id = self.admin.put_tariff(_name("tariff"), "EUR")
+    def tariff(
+        self,
+        price: str = "0.60",
+        *,
+        prefix: str = PREFIX,
+        increment_s: int = 1,
+        owner: Account | None = None,
+        **rate: Any,
+    ) -> int:
+        """A tariff with one rate, by default a cent a second, of a reseller or of the vendor; `rate` as
+        AdminLedger.put_rate takes it."""
+        tariff_id = self.admin.put_tariff(
+            _name("tariff"), "EUR", owner_account_id=owner.account_id if owner else None
+        )
         self.admin.put_rate(tariff_id, prefix, "somewhere", price=price, increment_s=increment_s, **rate)
         return tariff_id
 
@@ -142,7 +153,7 @@ class World:
         **columns: Any,
     ) -> Account:
         name = _name(kind)
-        tariff_id = tariff_id or self.tariff()
+        tariff_id = tariff_id or self.tariff(owner=parent)
         account_id = self.admin.create_account(kind, name, parent.account_id if parent else None, "EUR", tariff_id)
         if columns:
             self.admin.set_account(account_id, **columns)

@@ -51,6 +51,7 @@ def quiet(**answers):
             "heartbeat": Claim("alive", "own", "here", 0),
             "trunks": (),
             "carriers": (),
+            "premium_prefixes": (),
             "reap_calls": (),
             "alarms": (),
             "forget_counts": None,

@@ -36,7 +36,12 @@ def in_one_hour(world):
 @pytest.fixture
 def tariff(world):
     """Cuba, which is dear under two prefixes, and a cent a second for the rest."""
-    made = world.tariff("0.60", increment_s=60)
+    return sold(world)
+
+
+def sold(world, owner=None):
+    """Such a tariff of the vendor's, or of a reseller's own."""
+    made = world.tariff("0.60", increment_s=60, owner=owner)
     for prefix in ("53", "5371"):
         world.admin.put_rate(made, prefix, "Cuba", connect_fee="1", price="3", increment_s=60)
     return made
@@ -93,9 +98,9 @@ def test_pumping_spread_over_a_resellers_accounts_ends_at_his_day(scene, world, 
     """Three customers of one reseller, 18 calls at once: he loses what he set, to the cent; they hear nothing of it.
     Another reseller's customers call on."""
     reseller = world.reseller("1000", tariff, daily_spend_limit=Decimal(40))
-    customers = [world.customer("1000", tariff, parent=reseller) for _ in SOURCES]
+    customers = [world.customer("1000", sold(world, reseller), parent=reseller) for _ in SOURCES]
     other_reseller = world.reseller("1000", tariff)
-    neighbour = world.customer("1000", tariff, parent=other_reseller)
+    neighbour = world.customer("1000", sold(world, other_reseller), parent=other_reseller)
     aftermath.allow(callers=[neighbour, *customers], charged=[reseller, other_reseller])
     scene.callee()
 

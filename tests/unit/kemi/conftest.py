@@ -46,7 +46,7 @@ def world(monkeypatch):
 @pytest.fixture
 def node(world, tmp_path):
     """The node of this process: two carriers, four trunks, a ledger that knows one caller and opens every call."""
-    from kemi import cutter, dialogs, keeper, node
+    from kemi import cutter, dialogs, ender, keeper, node
 
     made = node.start(
         Settings(
@@ -59,10 +59,12 @@ def node(world, tmp_path):
     publish(Directory((IVR, GATEWAY, OFFICE, ORPHAN), (carrier(1), carrier(2))), tmp_path / "directory.json")
     who = caller(ha1_md5="a" * 32, user_id=7, user_name="alice")
     made._ledger = Ledger(
-        identify_digest=who, identify_card=who, identify_caller_number=who, identify_user=who, open_call=opened()
-    )
+        identify_digest=who, identify_card=who, identify_caller_number=who, identify_user=who, open_call=opened(),
+        calls_to_end=[[]],
+    )  # fmt: skip
     made._rates = Rates(rate())
-    keeper._ticks = 0
+    keeper._runs = keeper._ticks = 0
+    ender._ringing.clear()
     keeper._short_of_money.clear()
     keeper._watched = True
     keeper._twin_seen = False
@@ -76,11 +78,13 @@ def node(world, tmp_path):
 @pytest.fixture
 def script(node):
     """What Kamailio calls: each route without its arguments."""
+    from kemi import keeper
     from kemi.meterline import Meterline
 
     made = Meterline()
     routes = {name: getattr(made, name) for name in dir(made) if name.startswith("ksr_")}
     bound = {name.removeprefix("ksr_"): lambda *rest, route=route: route(None, *rest) for name, route in routes.items()}
+    bound["keeper"] = lambda *rest: [made.ksr_keeper(None, *rest) for _ in range(keeper.RUNS_A_TICK)]  # a second
     return SimpleNamespace(**bound)
 
 

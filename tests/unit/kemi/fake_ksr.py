@@ -47,6 +47,7 @@ class World:
             "sane": 1,
             "forwards": 1,
             "send": 1,
+            "reply_callid": 1,
         }
         self.final_code = 500
         self.answers = itertools.count()
@@ -267,6 +268,9 @@ def install(module, world):
         t_on_failure=lambda route: note("on_failure", route, result=1),
         t_on_reply=lambda route: note("on_reply", route, result=1),
         t_uac_send=lambda *arguments: note("send", *arguments, result=truths["send"]),
+    )
+    module.tmx = SimpleNamespace(
+        t_reply_callid=lambda *arguments: note("reply_callid", *arguments, result=truths["reply_callid"])
     )
     module.dialog = SimpleNamespace(
         is_known_dlg=world.is_known,

@@ -25,6 +25,7 @@ def up(world, node):
 
 def use(node, **answers):
     quiet = {"live_calls": [[]], "unanswered_calls": [[]], "reaped_calls": [[]], "instance_of": node.instance.name}
+    quiet["calls_to_end"] = [[]]
     node._ledger = Ledger(**quiet | answers)
 
 
