@@ -120,6 +120,9 @@ class Bank:
             self.cashier.top_up(new_key(), account_id, balance, "test")
         return account_id
 
+    def name_of(self, account_id: int) -> str:
+        return str(self.sql("SELECT name FROM account WHERE id = %s", account_id)[0]["name"])
+
     def tariff_of(self, reseller: int) -> int:
         """A tariff that a reseller sells at."""
         return self.admin.put_tariff(f"retail of {reseller}", "EUR", owner_account_id=reseller)

@@ -40,7 +40,7 @@ def _public_routines(bank: Bank) -> dict[str, int]:
 def test_every_routine_refuses_to_run_inside_a_transaction(bank: Bank, root: Any) -> None:
     """Its COMMIT would commit half of somebody else's work. The transaction around it stays as it was."""
     routines = _public_routines(bank)
-    assert len(routines) == 25
+    assert len(routines) > 50
 
     for name, arguments in routines.items():
         with root.cursor() as cursor:
@@ -172,7 +172,7 @@ def test_every_routine_with_a_transaction_is_written_alike() -> None:
         r"DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 [^\n]*\n\s+BEGIN\n\s+ROLLBACK;\n\s+RESIGNAL;\n\s+END;"
     )
     files = [path for path in (FOLDER / "routines").glob("*.sql") if "START TRANSACTION" in path.read_text()]
-    assert len(files) == 17
+    assert len(files) > 40
 
     for path in files:
         sql = path.read_text()
@@ -181,7 +181,8 @@ def test_every_routine_with_a_transaction_is_written_alike() -> None:
         if path.stem == "reap_call":
             continue  # its only caller, reap_calls, handles errors
         assert handler.search(sql), path.name
-        assert path.stem == "move_money" or f"CALL refuse_in_transaction('{path.stem}')" in sql, path.name
+        internal = path.stem in ("move_money", "write_prefix_rule")  # their callers refuse
+        assert internal or f"CALL refuse_in_transaction('{path.stem}')" in sql, path.name
 
 
 def test_a_connection_on_which_something_was_left_open_is_given_up(bank: Bank) -> None:

@@ -48,7 +48,6 @@ def row(world, name):
         why = name.partition(" ")[2]
         made = {
             "suspended": {"status": "suspended"},
-            "closed": {"status": "closed"},
             "expired": {"expires_at": YESTERDAY},
             "without money": {"balance": "0"},
             "with his calls already": {"max_calls": 0},
@@ -57,7 +56,7 @@ def row(world, name):
         return Row(account, 480, "unavailable", truth=truth)
     return {
         "suspended": lambda: Row(world.customer("5", status="suspended"), 403, "account_suspended"),
-        "closed": lambda: Row(world.customer("5", status="closed"), 403, "account_suspended"),
+        "closed": lambda: Row(world.customer("0", status="closed"), 403, "account_suspended"),
         "expired": lambda: Row(world.customer("5", expires_at=YESTERDAY), 403, "account_expired"),
         "user suspended": lambda: Row(world.customer("5"), 403, "account_suspended", suspended_user=True),
         "no money": lambda: Row(world.customer("0.009999"), 402, "insufficient_balance"),
@@ -81,7 +80,6 @@ ROWS = (
     "barred",
     "too fast",
     "reseller suspended",
-    "reseller closed",
     "reseller expired",
     "reseller without money",
     "reseller with his calls already",
