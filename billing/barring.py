@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from billing.ledger_types import Caller, Leg
 
 NO_PREMIUM: Mapping[str, str] = MappingProxyType({})
-TOKEN = "destination_barred"  # noqa: S105  # nosec B105 - a word
+TOKEN = "destination_barred"  # noqa: S105  # nosec B105
 EVERY_NUMBER = "every number"
 
 

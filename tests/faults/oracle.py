@@ -254,8 +254,8 @@ def _count_provisional(attempt: Attempt, record: Record, meant: int, evidence: E
 
 
 def _count_late(attempt: Attempt, record: Record, late: int, evidence: Evidence, verdict: Verdict) -> None:
-    """Seconds between a hang-up and the proxy's hearing of it, or between the answer and the caller's hearing of it: the
-    wire's and the downtime's, and no others."""
+    """Seconds between a hang-up and the proxy's hearing of it, or between the answer and the caller's hearing of it:
+    the wire's and the downtime's, and no others."""
     fate = evidence.doomed.get(attempt.call_id, "")
     spans = [(attempt.over_at, min(attempt.over_at + late, attempt.last))]
     if attempt.answered is not None and attempt.connected is not None:
