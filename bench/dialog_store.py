@@ -63,7 +63,7 @@ def stores() -> list[Store]:
     found = [
         Store("none", (('"db_mode", 1', '"db_mode", 0'),)),
         Store("disk"),
-        Store("tmpfs", folder=Path("/dev/shm")),  # noqa: S108 - a tmpfs is what it is about
+        Store("tmpfs", folder=Path("/dev/shm")),  # nosec B108  # noqa: S108 - a tmpfs is what it is about
         Store("text", (("db_sqlite.so", "db_text.so"),), url=_text_url, prepare=_make_text),
     ]
     if (MODULES / "db_mysql.so").exists():

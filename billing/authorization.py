@@ -15,6 +15,7 @@ from billing.errors import DestinationBarred, InvalidTariff, NoRate, Refused
 from billing.ledger_types import OpenLeg, OpenRequest
 from billing.pricelist import rate_to_json
 from billing.rating import PricedCall
+from billing.routes import Retail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from billing.ledger import Ledger
     from billing.ledger_types import Caller, Leg, OpenAnswer
     from billing.rates import RateLookup
+    from billing.routes import Route, Router, Routes
     from billing.settings import CallSettings
 
 OPENED = "opened"
@@ -71,15 +73,18 @@ class CallAttempt:
     source: str
     sip_call_id: str
     sip_from_tag: str
+    shown: str = ""
 
 
 @dataclass(frozen=True)
 class Authorized:
-    """An opened call: its first grant in seconds and what was held for it."""
+    """An opened call: its first grant in seconds, what was held for it, and the carriers that it may take (none: each
+    costs more than the call does for this grant)."""
 
     grant_s: int
     quote: Quote
     answer: OpenAnswer
+    routes: tuple[Route, ...] = ()
 
 
 def price_legs(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int) -> tuple[PricedLeg, ...]:
@@ -143,6 +148,7 @@ def authorize(
     digits: str,
     attempt: CallAttempt,
     calls: CallSettings,
+    router: Router,
     premium: Mapping[str, str] = NO_PREMIUM,
 ) -> Authorized:
     """Reserve the first grant of a call on every leg, all or nothing.
@@ -157,11 +163,13 @@ def authorize(
         shortest = min(found.legs, key=lambda priced: _limit_s(priced, at, calls.longest_call_s))
         none_left = refused("account_expired", shortest.leg.leg, f"no second left for {digits}")
         raise refusal_of(caller, found) or none_left
-    answer = ledger.open_call(attempt.call_key, _request(found, steps, caller, attempt, calls))
+    top = found.legs[-1]
+    routes = router.find(Retail(top.leg, top.price), rates, digits, at, calls.longest_call_s, steps[0])
+    answer = ledger.open_call(attempt.call_key, _request(found, steps, caller, attempt, calls, routes))
     if answer.outcome != OPENED:
         failed = answer.failed_leg or CALLER_LEG
         raise refused(answer.outcome, failed, f"account {caller.legs[failed].account_name}")
-    return Authorized(answer.grant_s, found, answer)
+    return Authorized(answer.grant_s, found, answer, routes.for_grant(answer.grant_s))
 
 
 def refused(outcome: str, leg: int, detail: str) -> Refused:
@@ -199,7 +207,7 @@ def _limit_s(priced: PricedLeg, at: datetime, cap_s: int) -> int:
 
 
 def _request(
-    found: Quote, steps: tuple[int, ...], caller: Caller, attempt: CallAttempt, calls: CallSettings
+    found: Quote, steps: tuple[int, ...], caller: Caller, attempt: CallAttempt, calls: CallSettings, routes: Routes
 ) -> OpenRequest:
     legs = tuple(
         OpenLeg(
@@ -227,4 +235,6 @@ def _request(
         ring_limit_s=calls.ring_limit_s,
         steps=steps,
         legs=legs,
+        shown=attempt.shown,
+        routes=routes.rates(),
     )

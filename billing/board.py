@@ -43,7 +43,7 @@ CUT_BOUNDS_MS = (50, 100, 200, 500, 1000, 2000, 5000)
 
 NOTES = (
     "breaker_failures", "breaker_until_ms", "proxy_started_ms", "keeper_ms", "cutter_ms", "drain_ms", "drain_ledger_ms",
-    "journal_failed_ms", "proxy_memory_free", "name_taken",
+    "journal_failed_ms", "proxy_memory_free", "name_taken", "carriers_up", "carriers_down",
 )  # fmt: skip
 """Single values, the last writer's. Names in _ms: moments of CLOCK_MONOTONIC, one clock for the whole machine."""
 

@@ -13,13 +13,20 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 log = logging.getLogger("meterline.directory")
 
+USE_FILE = "carriers-in-use.json"
+"""Beside the directory: calls that other nodes have at carriers with channels."""
+PROBE_FILE = "dispatcher.list"
+"""Beside it, too: whom Kamailio's dispatcher module asks whether they are there (kemi/health.py)."""
+
+T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -38,7 +45,7 @@ class Trunk:
 
 @dataclass(frozen=True)
 class Carrier:
-    """Where off-net calls go, in order of priority (lower first)."""
+    """Where off-net calls go. Without `prefixes` it takes all that its tariff has a rate for, or everything."""
 
     carrier_id: int
     name: str
@@ -47,6 +54,24 @@ class Carrier:
     transport: str
     priority: int
     dial_prefix: str
+    weight: int = 1
+    tariff_id: int | None = None
+    tariff_version: int = 0
+    currency: str = ""
+    channels: int | None = None
+    prefixes: tuple[str, ...] = ()
+    trusts_identity: bool = False
+    probed: bool = True
+
+    @property
+    def uri(self) -> str:
+        """Where it is asked whether it is there."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"sip:{host}:{self.port};transport={self.transport}"
+
+    def takes(self, digits: str) -> bool:
+        """Whether a number is among its prefixes, if it has any."""
+        return not self.prefixes or digits.startswith(self.prefixes)
 
 
 @dataclass(frozen=True)
@@ -112,7 +137,10 @@ class Directory:
         content = json.loads(text)
         directory = Directory(
             trunks=tuple(Trunk(**{**trunk, "networks": tuple(trunk["networks"])}) for trunk in content["trunks"]),
-            carriers=tuple(Carrier(**carrier) for carrier in content["carriers"]),
+            carriers=tuple(
+                Carrier(**{**carrier, "prefixes": tuple(carrier.get("prefixes", ()))})
+                for carrier in content["carriers"]
+            ),
             premium_prefixes=tuple((prefix, name) for prefix, name in content.get("premium_prefixes", ())),
             twin=content.get("twin", ""),
         )
@@ -122,36 +150,60 @@ class Directory:
 
 def publish(directory: Directory, path: Path) -> bool:
     """Replace the file when its content differs; atomic for readers. Returns whether it changed."""
-    text = directory.to_json()
+    return _replace(path, directory.to_json(), durable=True)
+
+
+def publish_use(calls: Mapping[int, int], path: Path) -> bool:
+    """The same for the calls that other nodes have at carriers; true for a second, so not forced to disk."""
+    return _replace(path, json.dumps({str(one): number for one, number in sorted(calls.items())}), durable=False)
+
+
+def _replace(path: Path, text: str, *, durable: bool) -> bool:
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
     draft = path.with_suffix(f".{os.getpid()}.new")
     with draft.open("w", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(path)
     return True
 
 
-class DirectoryFile:
-    """The reader's side: reloads when the file was replaced. One object a process."""
+class _FileCopy(Generic[T]):
+    """The reader's side of a file: reloads when it was replaced. One object a process."""
 
-    def __init__(self, path: Path) -> None:
-        """`path` need not exist yet: then there are no trunks and no carriers."""
+    def __init__(self, path: Path, read: Callable[[str], T], before: T) -> None:
+        """`path` need not exist yet: `before` holds until then."""
         self._path = path
+        self._read = read
         self._stamp: tuple[int, int] | None = None
-        self._directory = Directory()
+        self._copy = before
 
-    def current(self) -> Directory:
-        """The directory as the file has it now; one stat when nothing changed. A damaged file changes nothing."""
+    def current(self) -> T:
+        """What the file has now; one stat when nothing changed. A damaged file changes nothing."""
         try:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_ino)
             if stamp != self._stamp:
                 self._stamp = stamp
-                self._directory = Directory.from_json(self._path.read_text(encoding="utf-8"))
+                self._copy = self._read(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError, LookupError) as error:
             if not isinstance(error, FileNotFoundError):
                 log.error("directory %s: %s; the last good one serves on", self._path, error)  # noqa: TRY400 - one line
-        return self._directory
+        return self._copy
+
+
+class DirectoryFile(_FileCopy[Directory]):
+    """The directory; without a file there are no trunks and no carriers."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Directory.from_json, Directory())
+
+
+class UseFile(_FileCopy[dict[str, int]]):
+    """Calls that other nodes have at carriers, by carrier id."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, lambda text: {str(one): int(number) for one, number in json.loads(text).items()}, {})

@@ -22,7 +22,7 @@ from billing import settings as settings_module
 from billing import settlement
 from billing.board import FILE_NAME, Board
 from billing.call_order import CallOrder, marked
-from billing.directory import Carrier, Directory, Trunk, publish
+from billing.directory import USE_FILE, Carrier, Directory, Trunk, publish, publish_use
 from billing.errors import KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable, MeterlineError
 from billing.instance import instance_in
 from billing.journal import JournalReader, JournalWriter, sync
@@ -83,6 +83,7 @@ class Drain:
         self._writer = JournalWriter(state / "journal")
         self._refused = state / "journal" / "refused.log"
         self._directory = state / "directory.json"
+        self._use = state / USE_FILE
         self._board = Board(state / FILE_NAME)
         self.log = EventLog("drain", settings.node.name, self._board.count_event)
         self._started_s = time.monotonic()
@@ -240,12 +241,30 @@ class Drain:
             for trunk in self._ledger.trunks()
         )
         carriers = tuple(
-            Carrier(one.carrier_id, one.name, one.host, one.port, one.transport, one.priority, one.dial_prefix)
+            Carrier(
+                carrier_id=one.carrier_id,
+                name=one.name,
+                host=one.host,
+                port=one.port,
+                transport=one.transport,
+                priority=one.priority,
+                dial_prefix=one.dial_prefix,
+                weight=one.weight,
+                tariff_id=one.tariff_id,
+                tariff_version=one.tariff_version,
+                currency=one.currency or "",
+                channels=one.channels,
+                prefixes=one.prefixes,
+                trusts_identity=bool(one.trusts_identity),
+                probed=bool(one.probed),
+            )
             for one in self._ledger.carriers()
         )
         premium = tuple((one.prefix, one.name) for one in self._ledger.premium_prefixes())
         if publish(Directory(trunks, carriers, premium, self._twin), self._directory):
             self.log.event("directory_changed", trunks=len(trunks), carriers=len(carriers), premium=len(premium))
+        if any(carrier.channels is not None for carrier in carriers):
+            publish_use(self._ledger.carriers_in_use(self._settings.node.name), self._use)
 
     def _good_networks(self, trunk: TrunkRow) -> tuple[str, ...]:
         """One mistyped address must not keep the other trunks out; host bits are read as the network they are in."""
@@ -286,6 +305,7 @@ class Drain:
             return
         for call_key in self._ledger.reap_calls(None, REAP_MAX):
             self.log.event("call_reaped", "err", call_key=call_key)
+        settlement.cost_reaped(self._ledger)
 
 
 def main() -> int:

@@ -102,6 +102,7 @@ def unopened(
     detail: str = "",
     end_reason: str = "",
     talked_ms: int = 0,
+    shown: str = "",
 ) -> Fact:
     """A call that holds no money, or of which that is not known: refused, unknown outcome of open_call, emergency."""
     return {
@@ -120,5 +121,6 @@ def unopened(
         "detail": detail,
         "end_reason": end_reason,
         "talked_ms": talked_ms,
+        "shown": shown,
         "at": str(Moment.now()),
     }

@@ -1,4 +1,4 @@
-"""Setting up: tariffs, cards' numbers, carriers. No money passes through here."""
+"""Setting up: tariffs, cards' numbers. No money passes through here."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -66,27 +66,3 @@ class AdminLedger(LedgerSession):
         sql = "REPLACE INTO credential_card (account_id, number, pin_hash) VALUES (%s, %s, %s)"
         self._change(sql, account_id, number, pin_hash)
 
-    # --- where calls go to --------------------------------------------------------------------------------------------
-
-    def create_carrier(
-        self,
-        name: str,
-        host: str,
-        *,
-        port: int = 5060,
-        transport: str = "udp",
-        priority: int = 0,
-        weight: int = 1,
-        tariff_id: int | None = None,
-        dial_prefix: str = "",
-    ) -> int:
-        """Where calls may go: lower priority first; its id."""
-        return self._insert(
-            "INSERT INTO carrier (name, host, port, transport, priority, weight, tariff_id, dial_prefix)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            name, host, port, transport, priority, weight, tariff_id, dial_prefix,
-        )  # fmt: skip
-
-    def set_carrier_status(self, carrier_id: int, status: str) -> None:
-        """'active' or 'disabled'."""
-        self._change("UPDATE carrier SET status = %s WHERE id = %s", status, carrier_id)

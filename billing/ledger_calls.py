@@ -12,6 +12,7 @@ from billing.ledger_types import (
     Caller,
     CallRecord,
     CallToSettle,
+    CarrierRate,
     ChargedLeg,
     Claim,
     ExtendAnswer,
@@ -26,6 +27,7 @@ from billing.ledger_types import (
     Reaped,
     SettleAnswer,
     Settlement,
+    Uncosted,
 )
 from billing.money import format_amount
 
@@ -98,7 +100,9 @@ class CallsLedger(LedgerSession):
         """Charge a call for what was talked and write its CDR. The first settlement wins."""
         charges = sorted(settlement.charges.items())
         legs = [{"leg": leg, "charge": format_amount(charge)} for leg, charge in charges]
-        text = json.dumps(content(settlement, {"carrier_id": "carrier"}) | {"legs": legs})
+        cost = None if settlement.carrier_cost is None else format_amount(settlement.carrier_cost)
+        own = {"legs": legs, "carrier_cost": cost}
+        text = json.dumps(content(settlement, {"carrier_id": "carrier"}) | own)
         rows = self._call("settle_call", call_key, text)
         charged = tuple(record(ChargedLeg, row) for row in rows if row["leg"] is not None)
         return SettleAnswer(rows[0]["outcome"], rows[0]["grant_s"] or 0, charged)
@@ -111,6 +115,18 @@ class CallsLedger(LedgerSession):
     def reap_calls(self, node: str | None, limit: int) -> list[str]:
         """Settle at their whole grants the calls of a node (None: of all) that nobody settled in time; their keys."""
         return [str(row["call_key"]) for row in self._call("reap_calls", node, limit)]
+
+    def uncosted_calls(self) -> list[Uncosted]:
+        """Calls that the reaper charged and whose carrier's cost nobody has worked out yet."""
+        rows = self._select(
+            "SELECT call_key, grant_s, rated_at, carrier_rate FROM v_cdr"
+            " WHERE provisional AND carrier_rate IS NOT NULL AND carrier_cost IS NULL"
+        )
+        return [record(Uncosted, row) for row in rows]
+
+    def set_carrier_cost(self, call_key: str, cost: Decimal) -> None:
+        """What the carrier asks for the whole grant of such a call."""
+        self._call("set_carrier_cost", call_key, format_amount(cost))
 
     def forget_counts(self) -> None:
         """Remove counts of hours that are over, and alarms of long ago."""
@@ -162,9 +178,11 @@ class CallsLedger(LedgerSession):
         live = self.live_call(call_key)
         if live is not None:
             rated = tuple(RatedLeg(leg.leg, leg.account_id, leg.rate_json) for leg in live.legs)
-            return CallToSettle(call_key, live.grant_s, live.rated_at, provisional=False, legs=rated)
+            routes = self._live_routes(call_key) if live.routed else {}
+            return CallToSettle(call_key, live.grant_s, live.rated_at, False, rated, live.carrier_id, routes)  # noqa: FBT003
         rows = self._select(
-            "SELECT cdr.grant_s, cdr.rated_at, leg.leg, leg.account_id, leg.rate AS rate_json"
+            "SELECT cdr.grant_s, cdr.rated_at, cdr.carrier_id, cdr.routes, leg.leg, leg.account_id,"
+            " leg.rate AS rate_json"
             " FROM v_cdr AS cdr JOIN v_cdr_leg AS leg ON leg.call_key = cdr.call_key"
             " WHERE cdr.call_key = %s AND cdr.provisional ORDER BY leg.leg",
             call_key,
@@ -177,7 +195,13 @@ class CallsLedger(LedgerSession):
             utc(rows[0]["rated_at"]),
             provisional=True,
             legs=tuple(RatedLeg(row["leg"], row["account_id"], row["rate_json"]) for row in rows),
+            carrier_id=rows[0]["carrier_id"],
+            routes=_routes(rows[0]["routes"]),
         )
+
+    def _live_routes(self, call_key: str) -> dict[int, CarrierRate]:
+        rows = self._select("SELECT routes FROM v_live_route WHERE call_key = %s", call_key)
+        return _routes(rows[0]["routes"]) if rows else {}
 
     def _live(self, where: str, *args: object) -> list[LiveCall]:
         """Two round trips however many calls; a call that ends between them is left out."""
@@ -233,9 +257,24 @@ def _open_content(request: OpenRequest) -> str:
         }
         for leg in request.legs
     ]
-    own = {
+    own: dict[str, object] = {
         "rated_at": f"{request.rated_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         "steps": list(request.steps),
         "legs": legs,
     }
+    if request.routes:
+        own["routes"] = {str(carrier): _route(rate) for carrier, rate in sorted(request.routes.items())}
     return json.dumps(content(request, {"user_id": "user"}) | own)
+
+
+def _route(rate: CarrierRate) -> dict[str, object]:
+    return {"tariff": rate.tariff_id, "rate_id": rate.rate_id, "currency": rate.currency, "rate": rate.rate_json}
+
+
+def _routes(text: str | None) -> dict[int, CarrierRate]:
+    """The reverse, of all carriers of a call."""
+    found = json.loads(text) if text else {}
+    return {
+        int(carrier): CarrierRate(one["tariff"], one["rate_id"], one["currency"], one["rate"])
+        for carrier, one in found.items()
+    }

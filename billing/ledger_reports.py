@@ -7,7 +7,6 @@ from billing.ledger_session import LedgerSession, Row
 from billing.ledger_types import (
     Account,
     Alarm,
-    CarrierRow,
     Cdr,
     CdrLeg,
     Difference,
@@ -105,11 +104,6 @@ class ReportsLedger(LedgerSession):
             networks = tuple(row["network"] for row in of_trunk if row["network"] is not None)
             found.append(record(TrunkRow, of_trunk[0], networks=networks))
         return found
-
-    def carriers(self) -> list[CarrierRow]:
-        """Active carriers in the order of their priority."""
-        sql = "SELECT * FROM v_carrier WHERE status = 'active' ORDER BY priority, carrier_id"
-        return [record(CarrierRow, row) for row in self._select(sql)]
 
     def nodes(self) -> list[NodeRow]:
         """Proxies that ever had a heartbeat."""

@@ -1,7 +1,7 @@
 """What goes to the ledger and what it answers. Money is Decimal, times are aware UTC datetimes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -50,6 +50,8 @@ class Leg:
     parent_hold_limit: Decimal | None = None
     parent_held: Decimal = Decimal(0)
     """What its live calls hold of its parent's money, if that is limited."""
+    loss_allowed: bool | int = False
+    carrier_order: str | None = None
 
     @property
     def available(self) -> Decimal:
@@ -89,6 +91,8 @@ class Caller:
     user_longest_call_s: int | None = None
     user_max_calls_per_second: int | None = None
     user_prefix_rules: str | None = None
+    shown_numbers: str | None = None
+    """What he may show, with commas between, the default first; with a * at its end a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ class RateRow:
 
     def as_mapping(self) -> Mapping[str, object]:
         """Column names to values, for billing.pricelist.rate_from_row."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 # --- a call's life ----------------------------------------------------------------------------------------------------
@@ -140,6 +144,16 @@ class OpenLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class CarrierRate:
+    """What a carrier asked for a call when it was opened."""
+
+    tariff_id: int
+    rate_id: int | None
+    currency: str
+    rate_json: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRequest:
     """A call that wants to start. `steps`: grants in seconds, longest first; `legs`: the caller's account first."""
 
@@ -156,6 +170,9 @@ class OpenRequest:
     ring_limit_s: int
     steps: tuple[int, ...]
     legs: tuple[OpenLeg, ...]
+    shown: str = ""
+    routes: Mapping[int, CarrierRate] = field(default_factory=dict)
+    """By carrier, those that have a tariff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +221,7 @@ class Settlement:
     carrier_id: int | None
     ended_ago_ms: int
     charges: Mapping[int, Decimal]
+    carrier_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +264,7 @@ class CallRecord:
     carrier_id: int | None = None
     answered_ago_ms: int | None = None
     ended_ago_ms: int | None = None
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +313,9 @@ class LiveCall:
     answered_ago_ms: int | None
     deadline_in_ms: int | None
     legs: tuple[LiveLeg, ...]
+    shown: str = ""
+    routed: bool | int = False
+    """Whether a carrier that it may take has a tariff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +336,18 @@ class CallToSettle:
     rated_at: datetime
     provisional: bool
     legs: tuple[RatedLeg, ...]
+    carrier_id: int | None = None
+    routes: Mapping[int, CarrierRate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncosted:
+    """A call that the reaper charged for its whole grant, at a carrier whose rate is known."""
+
+    call_key: str
+    grant_s: int
+    rated_at: datetime
+    carrier_rate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +479,16 @@ class Cdr:
     provisional: bool
     settled_at: datetime
     legs: tuple[CdrLeg, ...]
+    shown: str = ""
+    carrier_currency: str | None = None
+    carrier_cost: Decimal | None = None
+
+    @property
+    def margin(self) -> Decimal | None:
+        """What the vendor earned: the last leg's charge less the carrier's cost, if they are in one currency."""
+        if self.carrier_cost is None or not self.legs or self.legs[-1].currency != self.carrier_currency:
+            return None
+        return self.legs[-1].charge - self.carrier_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,7 +527,7 @@ class TrunkRow:
 
 @dataclass(frozen=True, slots=True)
 class CarrierRow:
-    """An active carrier."""
+    """An active carrier, as nodes need it."""
 
     carrier_id: int
     name: str
@@ -494,6 +538,55 @@ class CarrierRow:
     weight: int
     tariff_id: int | None
     dial_prefix: str
+    tariff_version: int = 0
+    currency: str | None = None
+    channels: int | None = None
+    prefixes: tuple[str, ...] = ()
+    trusts_identity: bool | int = False
+    probed: bool | int = True
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierShown:
+    """A row of v_carrier."""
+
+    carrier_id: int
+    name: str
+    status: Literal["active", "disabled"]
+    host: str
+    port: int
+    transport: str
+    priority: int
+    weight: int
+    channels: int | None
+    calls: int
+    tariff_name: str | None
+    currency: str | None
+    prefixes: str
+    dial_prefix: str
+    trusts_identity: bool | int
+    probed: bool | int
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierState:
+    """Whether a node finds a carrier there."""
+
+    carrier_id: int
+    name: str
+    node: str
+    state: Literal["up", "down"]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownNumber:
+    """A row of v_shown_number."""
+
+    account_name: str
+    user_name: str | None
+    number: str
+    is_default: bool | int
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ REAP_MARGIN_S = 30  # how long after its hold ran out `reap_calls` takes a call 
 LONGEST_CALL_S_MAX = 7 * 86_400
 
 Role = Literal["proxy", "cashier", "admin", "setup"]
+CarrierOrder = Literal["cost", "priority", "weight"]
 Seconds = Annotated[int, Field(ge=1, le=LONGEST_CALL_S_MAX)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
@@ -182,6 +183,15 @@ class CallSettings(Section):
         return self
 
 
+class CarrierSettings(Section):
+    """In which order carriers are tried, and how it is found out whether they are there."""
+
+    order: CarrierOrder = "cost"  # or priority, or weight; an account or its tariff may say otherwise
+    reference_s: Seconds = 180  # the length of the call whose cost decides
+    probe_interval_s: Annotated[int, Field(ge=0, le=3600)] = 10  # between two OPTIONS to a carrier; 0: none are sent
+    probe_failures: Annotated[int, Field(ge=1, le=100)] = 2  # unanswered ones in a row, after which he is passed over
+
+
 class LockoutSettings(Section):
     """How many wrong credentials of one (user, source) or (card, caller number) are borne within a window."""
 
@@ -246,6 +256,7 @@ class Settings(BaseSettings):
     sip: SipSettings
     tls: TlsSettings = TlsSettings()
     calls: CallSettings = CallSettings()
+    carriers: CarrierSettings = CarrierSettings()
     lockout: LockoutSettings = LockoutSettings()
     flood: FloodSettings = FloodSettings()
     breaker: BreakerSettings = BreakerSettings()

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from billing import facts
 from billing.clock import Moment
-from billing.errors import LedgerError
+from billing.errors import LedgerError, MeterlineError
 from billing.ledger_types import CallRecord, Settlement
 from billing.pricelist import rate_from_json
 from billing.rating import PricedCall
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from decimal import Decimal
 
     from billing.journal import Fact
     from billing.ledger import Ledger
-    from billing.ledger_types import CallToSettle
+    from billing.ledger_types import CallToSettle, Uncosted
 
 ROUNDS_MAX = 5
 """A grant may be extended, or a delayed open may commit, between look and settlement; then it is looked at again."""
@@ -58,6 +59,38 @@ def charges(call: CallToSettle, billed_s: int) -> dict[int, Decimal]:
     }
 
 
+def carrier_cost(call: CallToSettle, carrier_id: int | None, talked_ms: int) -> Decimal | None:
+    """What the call's carrier asks for the time really talked, rounded up to whole seconds; None when it has no tariff.
+
+    The carrier does not know of grants: a cut that left late is dearer for the vendor than what he is paid.
+    """
+    chosen = carrier_id if carrier_id is not None else call.carrier_id
+    if chosen is None or chosen not in call.routes:
+        return None
+    return _cost_at(call.routes[chosen].rate_json, call.rated_at, -(-talked_ms // 1000))
+
+
+def cost_reaped(ledger: Ledger) -> None:
+    """Calls that the reaper charged for their whole grants get their carriers' costs for as much."""
+    for call in ledger.uncosted_calls():
+        cost = _cost_of_grant(call)
+        if cost is not None:
+            ledger.set_carrier_cost(call.call_key, cost)
+
+
+def _cost_of_grant(call: Uncosted) -> Decimal | None:
+    return _cost_at(call.carrier_rate, call.rated_at, call.grant_s)
+
+
+def _cost_at(rate_json: str, rated_at: datetime, seconds: int) -> Decimal | None:
+    """None when the carrier's rate does not cover so long a call: what nobody knows must not keep it from its end."""
+    try:
+        price = PricedCall(rate_from_json(rate_json), rated_at.replace(tzinfo=UTC), max(1, seconds))
+        return price.cost(seconds)
+    except MeterlineError:
+        return None
+
+
 def _settle(ledger: Ledger, fact: Fact) -> str:
     talked_ms = int(fact["talked_ms"]) if fact["kind"] == facts.ENDED else 0
     for _ in range(ROUNDS_MAX):
@@ -78,6 +111,7 @@ def _settle(ledger: Ledger, fact: Fact) -> str:
                 carrier_id=fact["carrier"],
                 ended_ago_ms=_ago_ms(fact),
                 charges=charges(call, billed_s),
+                carrier_cost=carrier_cost(call, fact["carrier"], talked_ms),
             ),
         ).outcome
         if outcome != "stale":
@@ -104,6 +138,7 @@ def _record(ledger: Ledger, fact: Fact) -> str:
         talked_ms=fact["talked_ms"],
         carrier_id=None,
         answered_ago_ms=_ago_ms(fact) + fact["talked_ms"] if fact["talked_ms"] else None,
+        shown=fact.get("shown", ""),
     )
     for _ in range(ROUNDS_MAX):
         outcome = ledger.record_call(fact["call_key"], record)

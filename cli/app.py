@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from billing.errors import MeterlineError
-from cli import accounts, alarms, calls, db, doctor, money, premium, quote, rate, reports, trunk, user
+from cli import accounts, alarms, calls, carriers, db, doctor, money, premium, quote, rate, reports, trunk, user
 from cli.values import BadInput
 
 CHECKOUT = Path(__file__).parents[1]
@@ -24,6 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(db.commands, name="db")
+app.add_typer(carriers.commands, name="carrier")
+app.add_typer(carriers.number_commands, name="number")
 app.command("quote")(quote.quote)
 app.command("rate")(rate.rate)
 app.command("topup")(money.topup)

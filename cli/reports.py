@@ -6,7 +6,7 @@ import typer
 
 from billing.ledger_types import Cdr
 from cli.ledger import account_named, opened
-from cli.output import duration, moment, money, show_json, show_table
+from cli.output import duration, moment, money, plain, show_json, show_table
 from cli.values import instant, whole_number
 
 DIFFERENCES_FOUND = 1
@@ -44,11 +44,11 @@ def cdrs(
         found = ledger.cdrs(account_id=account_id, limit=most)  # the latest, so `since` only shortens the list
     found = [cdr for cdr in found if begin is None or cdr.opened_at >= begin]
     if as_json:
-        show_json(found)
+        show_json([{**plain(cdr), "margin": plain(cdr.margin)} for cdr in found])
         return
     columns = (
         *("call", "opened", "account", "caller", "to", "result"),
-        *("ended by", ">talked", ">billed", ">charge", ">balance after"),
+        *("ended by", ">talked", ">billed", ">charge", ">balance after", "carrier", ">cost", ">margin"),
     )
     show_table(f"{len(found)} calls", columns, [row for cdr in found for row in _cdr_rows(cdr)])
 
@@ -61,8 +61,10 @@ def _cdr_rows(cdr: Cdr) -> list[tuple[object, ...]]:
     end = (result, cdr.end_reason, talked, f"{cdr.billed_s} s" if cdr.answered_at else "")
     first = cdr.legs[0] if cdr.legs else None
     charged = (money(first.charge), money(first.balance_after)) if first else ("", "")
-    rows: list[tuple[object, ...]] = [(*common, cdr.account_name, cdr.caller, cdr.callee, *end, *charged)]
+    paid = (cdr.carrier_name, money(cdr.carrier_cost), money(cdr.margin))
+    rows: list[tuple[object, ...]] = [(*common, cdr.account_name, cdr.caller, cdr.callee, *end, *charged, *paid)]
     for leg in cdr.legs[1:]:
         blank = ("",) * 4
-        rows.append(("", "", f"< {leg.account_name}", "", "", *blank, money(leg.charge), money(leg.balance_after)))
+        own = (money(leg.charge), money(leg.balance_after), "", "", "")
+        rows.append(("", "", f"< {leg.account_name}", "", "", *blank, *own))
     return rows

@@ -38,11 +38,14 @@ _IDENTIFY = (
 )  # fmt: skip
 _CALLS = (
     "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat", "forget_counts",
+    "note_carriers", "set_carrier_cost",
 )  # fmt: skip
 _MONEY = ("top_up", "refund", "adjust", "transfer")
 _CONFIGURE = (
     "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",
     "set_credit_limit", "put_tariff", "put_rate", "remove_rate",
+    "create_carrier", "set_carrier", "set_carrier_status", "set_account_routing", "set_tariff_routing",
+    "put_shown_number", "remove_shown_number",
 )  # fmt: skip
 _WHO_CALLS = (
     "add_user", "set_user", "suspend_user", "resume_user", "remove_user", "set_user_password", "remove_user_password",
@@ -52,10 +55,12 @@ _WHO_CALLS = (
 )  # fmt: skip
 _REPORTS = (
     "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node v_alarm v_user "
-    "v_username v_caller_number v_prefix_rule v_premium_prefix v_end_mark v_parent_hold v_below_cost"
+    "v_username v_caller_number v_prefix_rule v_premium_prefix v_end_mark v_parent_hold v_below_cost "
+    "v_carrier_state v_shown_number v_margin"
 )
 
-_CONFIGURATION_TABLES = "credential_card carrier"
+_CONFIGURATION_TABLES = "credential_card"
+_CARRIER_TABLES = "carrier_prefix carrier_state shown_number"
 _WHO_CALLS_TABLES = (
     "user credential_digest trunk trunk_address credential_caller_number account_prefix user_prefix premium_prefix "
     "end_mark"
@@ -63,13 +68,13 @@ _WHO_CALLS_TABLES = (
 _ALL_TABLES = (
     "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
     "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm account_prefix user_prefix "
-    "premium_prefix end_mark"
+    f"premium_prefix end_mark {_CARRIER_TABLES}"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "SELECT",
     "v_rate v_tariff v_live_call v_live_leg v_live_total v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version "
-    "v_alarm v_parent_hold v_premium_prefix v_end_mark",
+    "v_alarm v_parent_hold v_premium_prefix v_end_mark v_carrier_route v_carrier_use v_carrier_state v_live_route",
 )
 _CASHIER = _execute(
     (*_MONEY, "identify_account", "identify_card", "audit", "acknowledge_alarms")
@@ -99,8 +104,11 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
     return (
         _tables("SELECT", _ALL_TABLES)
         | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
-        | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node")
+        | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier")
         | _tables("INSERT", "entry money_key")
-        | _tables("INSERT UPDATE DELETE", f"rate live_call live_leg call_count alarm {_WHO_CALLS_TABLES}")
+        | _tables(
+            "INSERT UPDATE DELETE",
+            f"rate live_call live_leg call_count alarm {_WHO_CALLS_TABLES} {_CARRIER_TABLES}",
+        )
         | _execute(routines)
     )

@@ -66,8 +66,8 @@ class Guests:
         carriers: dict[str, int] = self._known.setdefault("carriers", {})
         if address not in carriers:
             carriers[address] = admin.create_carrier(f"{CARRIER} {address}", self.carrier.host, port=self.carrier.port)
-        for known, carrier_id in carriers.items():
-            admin.set_carrier_status(carrier_id, "active" if known == address else "disabled")
+        for known in carriers:
+            admin.set_carrier_status(f"{CARRIER} {known}", "active" if known == address else "disabled")
         write_private(self._file, json.dumps(self._known, indent=2) + "\n")
 
     def lines(self) -> list[str]:

@@ -16,7 +16,8 @@ from billing.errors import (
 )
 from billing.journal import JournalUnwritable
 from billing.money import format_amount
-from kemi import dialogs, flood, identity, ksr, log, relay, tables
+from billing.routes import NO_CARRIER, Router
+from kemi import caller_id, dialogs, flood, identity, ksr, log, relay, tables
 from kemi.node import here, new_call_key
 from kemi.refusals import answer_to, warning
 
@@ -137,6 +138,7 @@ def _attempt(identified: Identified) -> CallAttempt:
         source=ksr.source(),
         sip_call_id=ksr.pv("$ci")[:255],
         sip_from_tag=ksr.pv("$ft")[:128],
+        shown=identified.shown.label[:64],
     )
 
 
@@ -169,6 +171,7 @@ def _reserve(identified: Identified, digits: str, attempt: CallAttempt) -> Autho
         node.journal.append(facts.opening(attempt.call_key, identified.caller.legs[0].account_id))
         authorized = authorization.authorize(
             *(node.ledger, node.rates, identified.caller, digits, attempt, node.settings.calls),
+            Router(directory.carriers, node.settings.carriers),
             premium=directory.premium,
         )
     except JournalUnwritable as error:
@@ -220,6 +223,7 @@ def _record_refusal(identified: Identified, attempt: CallAttempt, refused: Refus
             result=refused.token,
             sip_code=sip_code,
             detail=refused.detail,
+            shown=attempt.shown,
         )
     )
 
@@ -245,13 +249,20 @@ def _start(identified: Identified, digits: str, attempt: CallAttempt, authorized
         tables.release_live_key()
         ksr.transaction_reply(487, "Request Terminated")
         return
+    if not authorized.routes:  # the money was enough for a short grant alone, and that is dearer than what it brings
+        dialogs.fail_call(attempt, identified, NO_CARRIER, answer_to(NO_CARRIER).code, f"for {authorized.grant_s} s")
+        tables.release_live_key()
+        _answer(NO_CARRIER)
+        return
     dialogs.open_dialog(
         dialogs.CallVars(
             call_key=attempt.call_key,
             account=identified.caller.legs[0].account_name,
             grant_s=authorized.grant_s,
             caller_hop=dialogs.caller_hop(),
+            hidden=identified.shown.hidden,
         )
     )
+    caller_id.prepare(identified.shown)
     ksr.set_pv("$avp(digits)", digits)
-    relay.relay_to_first_carrier()
+    relay.relay_to_first_carrier(authorized.routes)

@@ -46,6 +46,20 @@ def stored(url: str) -> list[tuple[str, str, str]]:
         return []
 
 
+def values_of(url: str, name: str) -> list[str]:
+    """The values that the dialogs in the store have for a variable; none when it cannot be read."""
+    path = url.removeprefix("sqlite:///")
+    sql = (
+        "SELECT var.dialog_value FROM dialog_vars AS var JOIN dialog ON dialog.hash_entry = var.hash_entry"
+        " AND dialog.hash_id = var.hash_id WHERE var.dialog_key = ? AND dialog.state <> 5 AND var.dialog_value <> ''"
+    )
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=WAIT_MS / 1000)) as store:
+            return [str(row[0]) for row in store.execute(sql, (name,))]
+    except sqlite3.Error:
+        return []
+
+
 def make_writers_wait() -> None:
     """Every connection that this process and its children open from now on waits for other writers.
 

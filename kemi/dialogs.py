@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from billing import facts
 from billing.clock import Moment
 from billing.journal import JournalTail
-from kemi import flood, ksr, log
+from kemi import caller_id, channels, flood, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
 from kemi.tables import CURRENT, LIVE, NOBODY
@@ -50,13 +50,15 @@ class CallVars:
     """What the proxy keeps with a dialog, as dlg_vars of one letter: k call key, a account, g grant, h caller's hop, s
     caller's address, m emergency and n its number; later c carrier, f To-tags and contacts that ring, t answer, d
     callee's address, r and e outcome and code of a failure, w why it is ended and o what was said about that, x ended
-    and counted, b both sides told."""
+    and counted, b both sides told; i what carriers are shown of the caller, y that he hides, l the
+    carrier at which the call is counted."""
 
     call_key: str
     account: str
     grant_s: int
     caller_hop: str
     emergency: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def open_dialog(call: CallVars) -> None:
     ksr.manage_dialog()
     ksr.set_dialog_lifetime(lifetime_s(call.grant_s))
     ksr.set_dialog_property("ka-src")
-    ksr.set_dialog_property("ka-dst")
+    if not call.hidden:  # the module would ask in his own name
+        ksr.set_dialog_property("ka-dst")
     ksr.set_dialog_var("k", call.call_key)
     ksr.set_dialog_var("a", call.account)
     ksr.set_dialog_var("g", str(call.grant_s))
@@ -223,6 +226,8 @@ def _other_side() -> Target:
 
 def _send(target: Target) -> None:
     ksr.remove_headers("Route", *NOT_FOR_CARRIERS)
+    if caller_id.edit_in_dialog(from_caller=_from_caller()) and ksr.method() != "ACK":
+        ksr.on_reply("ksr_in_dialog_reply")
     ksr.set_request_uri(target.uri)
     if target.route:
         ksr.append_header("Route", target.route)
@@ -312,6 +317,7 @@ def end_and_hang_up(reason: str, detail: str = "") -> None:
     """
     if _talked_ms() > here().up_ms and _end_is_written(ksr.dialog_var("k")):
         ksr.set_dialog_var("x", "1")
+        channels.count_off()
     else:
         _record_end(reason, detail)
     hang_up_both_sides()
@@ -396,6 +402,7 @@ def _record_emergency(result: str, code: int, talked_ms: int, reason: str) -> No
             account_id=None,
             user_id=None,
             caller=ksr.pv("$dlg(from_uri)")[:64],
+            shown=caller_id.shown_in_dialog()[:64],
             callee=ksr.dialog_var("n"),
             dialled=ksr.dialog_var("n"),
             source=ksr.dialog_var("s"),
@@ -424,6 +431,7 @@ def _log_end(result: str, talked_ms: int, reason: str) -> None:
 def _release() -> None:
     """Another call may use these tags. Who answered, or might, is remembered on: a late 2xx must not find a gap."""
     ksr.forget(LIVE, f"{ksr.pv('$dlg(callid)')}|{ksr.pv('$dlg(from_tag)')}")
+    channels.count_off()
 
 
 def remember_outcome(result: str, code: int) -> None:
@@ -481,8 +489,9 @@ def hang_up_both_sides() -> None:
     call_id = ksr.pv("$dlg(callid)")
     caller = f"<{ksr.pv('$dlg(from_uri)')}>;tag={ksr.pv('$dlg(from_tag)')}"
     callee = f"<{ksr.pv('$dlg(to_uri)')}>;tag={ksr.pv('$dlg(to_tag)')}"
+    shown = f"{caller_id.local_party()};tag={ksr.pv('$dlg(from_tag)')}"
     sides = (
-        ("to", "", callee, caller, _cseq("$dlg(from_cseq)")),
+        ("to", "", callee, shown, _cseq("$dlg(from_cseq)")),
         ("from", ksr.dialog_var("h"), caller, callee, _cseq("$dlg(to_cseq)")),
     )
     for side, next_hop, remote, local, cseq in sides:

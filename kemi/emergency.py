@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from billing.numbers import emergency_number
-from kemi import dialogs, ksr, log, relay, tables
+from kemi import caller_id, dialogs, ksr, log, relay, tables
 from kemi.node import here, new_call_key
 
 LIFETIME_S = 86_400
@@ -28,6 +28,9 @@ def route(number: str) -> None:
         dialogs.CallVars(call_key, "", LIFETIME_S, dialogs.caller_hop(), emergency=True),
     )
     ksr.set_dialog_var("n", number)
+    shown = caller_id.truth_for_emergency()
+    if shown.uri:
+        caller_id.prepare(shown)
     log.event("emergency", "notice", call_key=call_key, number=number, source=ksr.source())
     ksr.set_pv("$avp(digits)", number)
     relay.relay_to_first_carrier()

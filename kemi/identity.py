@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from billing.errors import BreakerOpen, Refused
 from billing.numbers import DialPlan
-from kemi import flood, ksr, log
+from kemi import caller_id, flood, ksr, log
 from kemi.headers import CARD_HEADER, PIN_HEADER
 from kemi.lockout import Guess
 from kemi.node import here
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from billing.directory import Trunk
     from billing.ledger import Ledger
     from billing.ledger_types import Caller
+    from kemi.caller_id import Shown
 
 _NO_HA1 = "0" * 64
 
@@ -31,10 +32,11 @@ class Challenge(Exception):
 
 @dataclass(frozen=True)
 class Identified:
-    """A verified caller and the number to show for him in the CDR."""
+    """A verified caller, the number that is his in the CDR, and what carriers are shown of him."""
 
     caller: Caller
     number: str
+    shown: Shown
 
 
 def realm() -> str:
@@ -114,7 +116,9 @@ def _by_digest() -> Identified:
     if ksr.count_up(ANSWERS, ksr.pv("$adr")) > 1:
         raise Challenge  # overheard and sent again; who knows the password makes another one
     flood.remember_source()
-    return Identified(caller, username)
+    shown = _shown(caller, username)
+    caller_id.remember(username, shown)
+    return Identified(caller, username, shown)
 
 
 def _by_card(trunk: Trunk) -> Identified:
@@ -128,7 +132,8 @@ def _by_card(trunk: Trunk) -> Identified:
     account_id = caller.legs[0].account_id if caller else 0
     _judge(caller, f"card:{account_id}", ksr.pv("$fU")[:32], f"trunk {trunk.name}: card of {account_id}", right=right)
     assert caller is not None
-    return Identified(caller, ksr.pv("$fU"))
+    told = caller_id.as_number(ksr.pv("$fU"), dial_plan(caller))  # by the IVR, which is the vendor's own
+    return Identified(caller, ksr.pv("$fU"), _shown(caller, "", told))
 
 
 def _judge(caller: Caller | None, credential: str, place: str, detail: str, *, right: bool) -> None:
@@ -144,12 +149,16 @@ def _judge(caller: Caller | None, credential: str, place: str, detail: str, *, r
     guess.was_right()
 
 
+def _shown(caller: Caller, name: str, verified: str = "") -> Shown:
+    return caller_id.choose(caller.shown_numbers or "", verified, name, dial_plan(caller))
+
+
 def _by_caller_number(trunk: Trunk) -> Identified:
     number = ksr.pv("$fU").removeprefix("+")
     caller = _ask(lambda ledger: ledger.identify_caller_number(trunk.trunk_id, number[:20]))
     if caller is None or not _may_use(trunk, caller):
         raise Refused("unknown_caller", f"trunk {trunk.name}: {number[:20]!r}")
-    return Identified(caller, number)
+    return Identified(caller, number, _shown(caller, "", number[:20]))
 
 
 def _may_use(trunk: Trunk, caller: Caller | None) -> bool:
@@ -163,7 +172,7 @@ def _by_trunk(trunk: Trunk) -> Identified:
     caller = None if user_id is None else _ask(lambda ledger: ledger.identify_user(user_id))
     if caller is None:
         raise Refused("unknown_caller", f"trunk {trunk.name} belongs to nobody")
-    return Identified(caller, ksr.pv("$fU"))
+    return Identified(caller, ksr.pv("$fU"), _shown(caller, caller.user_name or ""))
 
 
 def pin_hash(number: str, pin: str) -> str:

@@ -14,7 +14,7 @@ from billing import facts, renewal
 from billing.clock import Moment
 from billing.errors import LedgerBusy, LedgerUnavailable
 from billing.journal import JournalTail, sync
-from kemi import dialog_store, dialogs, ender, ksr, log
+from kemi import dialog_store, dialogs, ender, health, ksr, log
 from kemi.node import here
 from kemi.tables import LIVE
 
@@ -73,6 +73,7 @@ def tick() -> None:
     node.board.mark("keeper_ms")
     node.board.note("proxy_memory_free", ksr.free_shared_memory())
     node.memory.restore()
+    health.look()
     _stand_in_for_the_drain()
     try:
         if not _watched:
@@ -90,6 +91,7 @@ def tick() -> None:
         ender.end_marked()
         if _ticks % RECONCILE_EVERY == 0 and _name_is_ours():
             _reconcile()
+        health.tell()
         node.breaker.succeeded()
     except LedgerUnavailable as error:
         if not isinstance(error, LedgerBusy):

@@ -235,6 +235,19 @@ def reply_to_call(call_id: str, cseq: str, code: int, reason: str) -> bool:
     return _true(KSR.tmx.t_reply_callid(call_id, cseq, code, reason))
 
 
+# --- carriers that are asked whether they are there ----------------------------------------------------------------
+
+
+def is_destination_active(group: int, uri: str) -> bool:
+    """Whether the dispatcher module has this URI on its list, and found it there."""
+    return _true(KSR.dispatcher.ds_is_active_uri(group, uri))
+
+
+def reload_destinations() -> bool:
+    """Have the dispatcher module read its list again."""
+    return _true(KSR.dispatcher.ds_reload())
+
+
 # --- floods --------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from billing import settings
 from billing.errors import LedgerUnavailable, MeterlineError
-from kemi import calls, core_log, cutter, dialog_store, dialogs, keeper, ksr, log, node, relay, request, suspects
+from kemi import (
+    caller_id,
+    calls,
+    core_log,
+    cutter,
+    dialog_store,
+    dialogs,
+    health,
+    keeper,
+    ksr,
+    log,
+    node,
+    relay,
+    request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +96,10 @@ class Meterline:
         relay.see_reply()
 
     @callback
+    def ksr_in_dialog_reply(self, message: object) -> None:
+        caller_id.restore_in_dialog()
+
+    @callback
     def ksr_dialog_event(self, message: object, name: str) -> None:
         dialogs.take_event(name)
 
@@ -91,7 +109,7 @@ class Meterline:
 
     @callback
     def ksr_suspects(self, message: object, name: str) -> None:
-        suspects.tick()
+        health.look_at_certificates()
 
     @callback
     def ksr_cutter(self, message: object, name: str) -> None:

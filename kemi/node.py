@@ -15,7 +15,7 @@ from ulid import ULID
 
 from billing.board import FILE_NAME, Board
 from billing.breaker import Breaker, monotonic_ms
-from billing.directory import DirectoryFile
+from billing.directory import USE_FILE, DirectoryFile, UseFile
 from billing.instance import instance_in
 from billing.journal import JournalUnwritable, JournalWriter
 from billing.journal_room import JournalRoom
@@ -50,6 +50,9 @@ class Node:
         self.memory = Memory(state / "places")
         self.instance = instance_in(state)
         self.directory = DirectoryFile(state / "directory.json")
+        self.use = UseFile(state / USE_FILE)
+        self.carriers_before = dialog_store.values_of(os.environ.get("METERLINE_DIALOG_DB", ""), "l")
+        """The carriers (ids) of the calls that were up when this Kamailio started, each as often as it has calls."""
         self._started_ms = monotonic_ms()
         self.board.note("proxy_started_ms", self._started_ms)
         self.lock_wait_s = 1

@@ -29,6 +29,7 @@ ANSWERS = {
     "too_fast": Answer(480, "Temporarily Unavailable", retry_after_s=1),
     "unavailable": Answer(480, "Temporarily Unavailable"),
     "billing_unavailable": Answer(503, "Service Unavailable", retry_after_s=5),
+    "no_carrier": Answer(480, "Temporarily Unavailable"),
     "carrier_failed": Answer(500, "Server Internal Error"),
     "merged": Answer(482, "Loop Detected"),
 }

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import re
 import time
+from typing import TYPE_CHECKING
 
 from billing.directory import Carrier
-from kemi import dialogs, flood, ksr, log, suspects
+from kemi import caller_id, channels, dialogs, flood, health, ksr, log
 from kemi.certificates import names_host
 from kemi.headers import NOT_FOR_CARRIERS, is_cseq
 from kemi.node import here
 from kemi.refusals import ANSWERS, warning
 from kemi.tables import CURRENT, NOBODY, TAG_CHARACTERS_MAX, WINNER, live_key
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from billing.routes import Route
+
 _ROUTE_URI = re.compile(r"<([^>]*)>")
 
 
-def relay_to_first_carrier() -> None:
-    """Send the call to the first carrier in order of priority."""
+def relay_to_first_carrier(routes: Sequence[Route] = ()) -> None:
+    """Send the call to the first of these carriers; an emergency call has none of its own."""
     ksr.set_pv("$avp(started_ms)", str(_now_ms()))
+    ksr.set_pv("$avp(routes)", ",".join(str(route.carrier.carrier_id) for route in routes))
     for key in (live_key(), f"{live_key()}#"):
         ksr.forget(WINNER, key)
     if not _relay_to_next():
-        _give_up(ANSWERS["carrier_failed"].code, "carrier_failed")
+        token = "no_carrier" if ksr.pv("$avp(full)") and not ksr.pv("$avp(sent)") else "carrier_failed"
+        _give_up(ANSWERS[token].code, token)
         dialogs.take_event("dialog:failed")  # cancelled in this moment, no event follows; twice does no harm
 
 
@@ -44,7 +52,7 @@ def take_failed_branch() -> None:
     else:
         carrier = here().directory.current().carrier_with(ksr.dialog_var("c"))
         if code == 408 and carrier is not None:
-            suspects.note(carrier)
+            health.note_silence(carrier)
         log.event("carrier_failed", "warn", call_key=ksr.dialog_var("k"), carrier=ksr.dialog_var("c"), code=code)
         if not _time_is_left() or not _relay_to_next():
             _give_up(_passable(code), "carrier_failed")
@@ -54,18 +62,21 @@ def edit_branch() -> None:
     """Branch route: what this carrier must and must not see, on every branch, after failover too."""
     ksr.remove_headers("To", *NOT_FOR_CARRIERS)
     ksr.append_header("To", f"<{ksr.pv('$ru')}>")
+    caller_id.edit_branch()
     _let_answer(ksr.pv("$T_branch_idx"))
 
 
 def see_reply() -> None:
     """Reply route of the transaction: note that somebody's phone rings; then a silent failover would be wrong.
 
-    The caller gets the To that he sent (RFC 3261 8.2.6.2), not the one that this carrier was shown.
+    The caller gets the To and From that he sent (RFC 3261 8.2.6.2), not those that this carrier was shown.
     """
     code = int(ksr.pv("$rs") or 0)
     if code > 100 and (to_tag := ksr.pv("$tt")):
         ksr.remove_headers("To")
         ksr.append_header("To", f"{ksr.pv('$T_req($hdr(To))')};tag={to_tag}")
+    if code > 100:
+        caller_id.restore_in_reply()
     if 180 <= code < 200:
         ksr.set_pv("$avp(rung)", "1")
     if 100 < code < 200 and (contact := ksr.pv("$ct")):
@@ -180,11 +191,18 @@ def _relay_to_next() -> bool:
     """Relay to the next carrier in order that was not tried yet; False when there is none, or none can be sent to."""
     calls = here().settings.calls
     tried = ksr.pv("$avp(tried)").split(",")
+    channels.leave()
     for carrier in _targets():
         if str(carrier.carrier_id) in tried:
             continue
         tried.append(str(carrier.carrier_id))
         ksr.set_pv("$avp(tried)", ",".join(tried))
+        if not ksr.dialog_var("m") and not channels.take(carrier):
+            ksr.set_pv("$avp(full)", "1")
+            log.event("carrier_full", "notice", call_key=ksr.dialog_var("k"), carrier=carrier.name)
+            continue
+        ksr.set_pv("$avp(sent)", "1")
+        caller_id.aim_at(carrier)
         host = f"[{carrier.host}]" if ":" in carrier.host else carrier.host
         ksr.set_request_uri(
             f"sip:{carrier.dial_prefix}{ksr.pv('$avp(digits)')}@{host}:{carrier.port};transport={carrier.transport}"
@@ -198,16 +216,26 @@ def _relay_to_next() -> bool:
         if ksr.relay():
             return True
         log.event("carrier_unreachable", "warn", call_key=ksr.dialog_var("k"), carrier=carrier.name)
+        channels.leave()
     return False
 
 
 def _targets() -> tuple[Carrier, ...]:
-    carriers = here().directory.current().carriers_in_order
+    """The call's carriers in order; those that do not answer when they are asked come last."""
+    directory = here().directory.current()
+    if not ksr.dialog_var("m"):
+        chosen = map(directory.carrier_with, ksr.pv("$avp(routes)").split(","))
+        return _those_there_first([carrier for carrier in chosen if carrier is not None])
+    carriers = _those_there_first(directory.carriers_in_order)
     gateway = here().settings.calls.emergency_gateway
-    if gateway is None or not ksr.dialog_var("m"):
+    if gateway is None:
         return carriers
     host, port = gateway.rsplit(":", 1)
     return (Carrier(0, "emergency gateway", host.strip("[]"), int(port), "udp", 0, ""), *carriers)
+
+
+def _those_there_first(carriers: Sequence[Carrier]) -> tuple[Carrier, ...]:
+    return tuple(sorted(carriers, key=lambda carrier: not health.is_there(carrier)))
 
 
 def _give_up(code: int, token: str) -> None:

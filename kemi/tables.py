@@ -10,6 +10,8 @@ SUSPECTS   carriers over TLS that did not answer at all
 ANSWERS    right answers to challenges, each of which works once; nobody fills this who has no password
 KNOWN      networks that the right password came from lately
 LOGGED     lines about strangers in a second; sources whose flood was told
+CHANNELS   calls at each carrier, by its id
+NUMBERS    (source address, user) -> the URI that the carriers were shown last, for calls for help
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ SUSPECTS = "suspects"
 ANSWERS = "answers"
 KNOWN = "known"
 LOGGED = "logged"
+CHANNELS = "channels"
+NUMBERS = "numbers"
 
 NOBODY = "nobody"
 

@@ -143,6 +143,8 @@ def _of_node(watch: Watch) -> Iterator[Metric]:
     silent = ((name, watch.board.ms_since(f"{name}_ms")) for name in readiness.PROCESSES)
     seconds = [(name, ms / 1000) for name, ms in silent if ms is not None]
     yield _labelled("process_silent_seconds", "Since when a process did nothing.", "process", seconds)
+    carriers = ((state, float(watch.board.noted(f"carriers_{state}"))) for state in ("up", "down"))
+    yield _labelled("carriers", "Carriers that are asked whether they are there, by the answer.", "state", carriers)
     memory = watch.board.noted("proxy_memory_free")
     yield from _gauge("proxy_memory_free_bytes", "Kamailio's shared memory that is left.", memory or None)
     look = watch.node

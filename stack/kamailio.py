@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from billing import settings as settings_module
+from billing.directory import PROBE_FILE
 from billing.privileges import UMASK
 from billing.settings import Settings
 from monitor.sip import options_code
@@ -132,6 +133,13 @@ def environment(settings: Settings, settings_path: Path, rpc_socket: Path, run_d
         "METERLINE_FAILURES": f"failures=>size=12;initval=0;autoexpire={2 * settings.lockout.window_s};",
         "METERLINE_TCP_IDLE_S": str(settings.flood.tcp_idle_s),
     }
+    if settings.carriers.probe_interval_s:
+        found |= {
+            "METERLINE_PROBE_S": str(settings.carriers.probe_interval_s),
+            "METERLINE_PROBE_FAILURES": str(settings.carriers.probe_failures),
+            "METERLINE_PROBE_LIST": str(settings.node.state_dir / PROBE_FILE),
+            "METERLINE_PROBE_FROM": f"sip:ping@{settings.sip.realm}",
+        }
     if settings.sip.digest_algorithm != "MD5":
         found["METERLINE_DIGEST"] = settings.sip.digest_algorithm
     if settings.sip.has_tls:
@@ -165,6 +173,7 @@ def dialog_store(state_dir: Path) -> Path:
 def make_state(state_dir: Path) -> None:
     """The node's folder and the dialog store with Kamailio's own tables; harmless when they are there."""
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (state_dir / PROBE_FILE).write_text("", encoding="ascii")  # the keeper fills it
     store = dialog_store(state_dir)
     if store.exists():
         return

@@ -161,6 +161,7 @@ class Stack:
             },
             "node": {"name": "node1", "state_dir": str(self.folder / "state")},
             "monitor": {"listen": f"127.0.0.1:{self._monitor_port}"},
+            "carriers": {"probe_interval_s": 0},  # SIPp's scenarios know no OPTIONS
             "sip": {
                 "realm": "meterline.test",
                 "listen": [f"udp:{self.sip_address}", f"tcp:{self.sip_address}"],

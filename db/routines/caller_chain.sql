@@ -35,7 +35,14 @@ BEGIN
          user.longest_call_s AS user_longest_call_s, user.max_calls_per_second AS user_max_calls_per_second,
          user.prefix_rules AS user_prefix_rules,
          p_ha1_md5 AS ha1_md5, p_ha1_sha256 AS ha1_sha256, p_pin_hash AS pin_hash,
-         credential_card.number AS card_number, UTC_TIMESTAMP(6) AS now
+         credential_card.number AS card_number, UTC_TIMESTAMP(6) AS now,
+         account.loss_allowed OR tariff.loss_allowed AS loss_allowed,
+         COALESCE(account.carrier_order, tariff.carrier_order) AS carrier_order,
+         IF(chain.leg = 0,
+            (SELECT GROUP_CONCAT(number ORDER BY is_default DESC, shown_number.user_id DESC, number SEPARATOR ',')
+               FROM shown_number
+              WHERE shown_number.account_id = p_account_id
+                AND shown_number.user_id IN (0, COALESCE(p_user_id, 0))), NULL) AS shown_numbers
     FROM chain
     JOIN account ON account.id = chain.account_id
     JOIN purse ON purse.account_id = account.id

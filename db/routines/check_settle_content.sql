@@ -16,6 +16,10 @@ BEGIN
           <=> TRUE) THEN
     CALL refuse(CONCAT('invalid_content: settle_call of ', p_key, ' bills more than the grant, or not a number'));
   END IF;
+  IF JSON_VALUE(p_content, '$.carrier_cost') IS NOT NULL THEN
+    CALL check_amounts(CONCAT('settle_call carrier cost of ', p_key),
+                       JSON_ARRAY(JSON_VALUE(p_content, '$.carrier_cost')), 1);
+  END IF;
   CALL check_amounts(CONCAT('settle_call charge of ', p_key), JSON_EXTRACT(p_content, '$.legs[*].charge'),
                      COALESCE(JSON_LENGTH(p_content, '$.legs'), 0));
 END

@@ -1,6 +1,6 @@
 -- Moves a live call with its legs to the CDRs, releases its holds and posts its charges, p_charges as in settle_call;
--- NULL: the whole holds, provisionally, because nobody knows how the call ended. Purses and call are locked.
--- Internal.
+-- NULL: the whole holds, provisionally, because nobody knows how the call ended. p_carrier_cost: what its carrier
+-- charges for it, if that is known. Purses and call are locked. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE close_call(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
   IN p_talked_ms BIGINT UNSIGNED,
@@ -11,7 +11,8 @@ CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE close_call(
   IN p_sip_code SMALLINT UNSIGNED,
   IN p_carrier_id BIGINT UNSIGNED,
   IN p_ended_at DATETIME(6),
-  IN p_charges LONGTEXT
+  IN p_charges LONGTEXT,
+  IN p_carrier_cost DECIMAL(18,6)
 )
 SQL SECURITY DEFINER
 MODIFIES SQL DATA
@@ -27,7 +28,7 @@ BEGIN
   INSERT INTO cdr (
     call_key, node, account_id, user_id, caller, callee, dialled, source, sip_call_id, carrier_id, rated_at,
     opened_at, answered_at, ended_at, grant_s, talked_ms, billed_s, result, detail, end_reason, sip_code,
-    provisional, settled_at
+    provisional, settled_at, shown, carrier_tariff_id, carrier_currency, carrier_rate, carrier_cost, routes
   )
   SELECT call_key, node, account_id, user_id, caller, callee, dialled, source, sip_call_id,
          COALESCE(p_carrier_id, carrier_id), rated_at, opened_at,
@@ -35,7 +36,11 @@ BEGIN
          COALESCE(answered_at, IF(p_talked_ms > 0 AND p_charges IS NOT NULL,
                                   p_ended_at - INTERVAL p_talked_ms * 1000 MICROSECOND, NULL)),
          p_ended_at, grant_s, p_talked_ms, p_billed_s, p_result, p_detail, p_end_reason, p_sip_code,
-         p_charges IS NULL, v_now
+         p_charges IS NULL, v_now, shown,
+         JSON_VALUE(routes, CONCAT('$."', COALESCE(p_carrier_id, carrier_id), '".tariff')),
+         JSON_VALUE(routes, CONCAT('$."', COALESCE(p_carrier_id, carrier_id), '".currency')),
+         JSON_VALUE(routes, CONCAT('$."', COALESCE(p_carrier_id, carrier_id), '".rate')),
+         p_carrier_cost, IF(p_charges IS NULL, routes, NULL)
     FROM live_call
    WHERE call_key = p_key;
 

@@ -2,7 +2,8 @@
 --
 -- p_content is JSON: node, user, caller, callee, dialled, source, sip_call_id, sip_from_tag, rated_at, limit_s,
 -- ring_limit_s, steps (grants in seconds, longest first) and legs, the caller's account first and then each parent:
--- account, tariff, rate_id, destination, rate, holds (one a step) and smallest (the least that any call costs).
+-- account, tariff, rate_id, destination, rate, holds (one a step) and smallest (the least that any call costs). Also
+-- shown, the number that carriers are shown, and, if a carrier has a tariff, routes: what each asks, by its id.
 --
 -- Answers one row a leg: outcome ('opened', or why not), failed_leg, grant_s, leg, account_id, hold, and what was
 -- available before. The same key gives the stored answer; with other content it is an error; a refusal is not stored.

@@ -21,7 +21,8 @@ BEGIN
   END IF;
 
   IF v_hold_until < UTC_TIMESTAMP(6) - INTERVAL 30 SECOND THEN
-    CALL close_call(p_key, v_grant_s * 1000, v_grant_s, 'answered', '', 'lost_node', NULL, NULL, v_hold_until, NULL);
+    CALL close_call(p_key, v_grant_s * 1000, v_grant_s, 'answered', '', 'lost_node', NULL, NULL, v_hold_until, NULL,
+                    NULL);
     COMMIT;
     SET p_reaped = JSON_ARRAY_APPEND(p_reaped, '$', p_key);
   ELSE

@@ -2,8 +2,8 @@
 -- came through. Once it is written the call cannot open any more.
 --
 -- p_content is JSON: node, account (null: emergency), user, caller, callee, dialled, source, sip_call_id, result,
--- detail, sip_code, end_reason, opened_ago_ms, answered_ago_ms, ended_ago_ms, talked_ms, carrier. Answers one row:
--- outcome 'recorded', 'already', or 'live': it did open, so settle it.
+-- detail, sip_code, end_reason, opened_ago_ms, answered_ago_ms, ended_ago_ms, talked_ms, carrier, shown. Answers one
+-- row: outcome 'recorded', 'already', or 'live': it did open, so settle it.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE record_call(
   IN p_call_key LONGTEXT,
   IN p_content LONGTEXT

@@ -37,6 +37,7 @@ BEGIN
     DELETE FROM credential_digest WHERE user_id = v_id;
     DELETE FROM credential_caller_number WHERE user_id = v_id;
     DELETE FROM user_prefix WHERE user_id = v_id;
+    DELETE FROM shown_number WHERE account_id = v_account AND user_id = v_id;
     UPDATE user SET status = 'removed', prefix_rules = NULL WHERE id = v_id;
     COMMIT;
   END;

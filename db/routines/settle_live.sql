@@ -21,6 +21,7 @@ BEGIN
     JSON_VALUE(p_content, '$.sip_code'),
     JSON_VALUE(p_content, '$.carrier'),
     p_now - INTERVAL JSON_VALUE(p_content, '$.ended_ago_ms') * 1000 MICROSECOND,
-    JSON_EXTRACT(p_content, '$.legs')
+    JSON_EXTRACT(p_content, '$.legs'),
+    JSON_VALUE(p_content, '$.carrier_cost')
   );
 END

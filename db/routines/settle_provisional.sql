@@ -57,6 +57,11 @@ BEGIN
          end_reason = COALESCE(JSON_VALUE(p_content, '$.end_reason'), ''),
          sip_code = JSON_VALUE(p_content, '$.sip_code'),
          carrier_id = COALESCE(JSON_VALUE(p_content, '$.carrier'), carrier_id),
+         carrier_tariff_id = JSON_VALUE(routes, CONCAT('$."', carrier_id, '".tariff')),
+         carrier_currency = JSON_VALUE(routes, CONCAT('$."', carrier_id, '".currency')),
+         carrier_rate = JSON_VALUE(routes, CONCAT('$."', carrier_id, '".rate')),
+         carrier_cost = JSON_VALUE(p_content, '$.carrier_cost'),
+         routes = NULL,
          provisional = FALSE,
          settled_at = p_now
    WHERE call_key = p_key;

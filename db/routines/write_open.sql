@@ -20,10 +20,12 @@ BEGIN
 
   INSERT INTO live_call (
     call_key, node, account_id, user_id, caller, callee, dialled, source, sip_call_id, sip_from_tag,
-    grant_s, limit_s, ring_limit_s, rated_at, opened_at, hold_until, content_hash
+    shown,
+    routes, grant_s, limit_s, ring_limit_s, rated_at, opened_at, hold_until, content_hash
   )
   SELECT p_key, node, account_id, user_id, LEFT(caller, 64), callee, LEFT(dialled, 64), LEFT(source, 64),
-         LEFT(sip_call_id, 255), LEFT(sip_from_tag, 128), p_grant_s, limit_s, ring_limit_s, rated_at,
+         LEFT(sip_call_id, 255), LEFT(sip_from_tag, 128), LEFT(COALESCE(shown, ''), 64),
+         JSON_EXTRACT(p_content, '$.routes'), p_grant_s, limit_s, ring_limit_s, rated_at,
          v_now, v_now + INTERVAL ring_limit_s + p_grant_s SECOND, p_hash
     FROM JSON_TABLE(p_content, '$' COLUMNS (
       node TEXT PATH '$.node',
@@ -35,6 +37,7 @@ BEGIN
       source TEXT PATH '$.source',
       sip_call_id TEXT PATH '$.sip_call_id',
       sip_from_tag TEXT PATH '$.sip_from_tag',
+      shown TEXT PATH '$.shown',
       limit_s TEXT PATH '$.limit_s',
       ring_limit_s TEXT PATH '$.ring_limit_s',
       rated_at TEXT PATH '$.rated_at'

@@ -10,7 +10,7 @@ MODIFIES SQL DATA
 BEGIN
   INSERT INTO cdr (
     call_key, node, account_id, user_id, caller, callee, dialled, source, sip_call_id, carrier_id,
-    opened_at, answered_at, ended_at, talked_ms, result, detail, end_reason, sip_code, settled_at
+    opened_at, answered_at, ended_at, talked_ms, result, detail, end_reason, sip_code, settled_at, shown
   )
   SELECT p_key, node, account_id, user_id, LEFT(caller, 64), LEFT(callee, 32), LEFT(dialled, 64), LEFT(source, 64),
          LEFT(sip_call_id, 255), carrier_id,
@@ -19,7 +19,8 @@ BEGIN
          p_now - INTERVAL
            COALESCE(ended_ago_ms, GREATEST(COALESCE(answered_ago_ms, opened_ago_ms), talked_ms) - talked_ms) * 1000
            MICROSECOND,
-         talked_ms, result, LEFT(detail, 255), end_reason, sip_code, p_now
+         talked_ms, result, LEFT(detail, 255), end_reason, sip_code, p_now,
+         LEFT(shown, 64)
     FROM JSON_TABLE(p_content, '$' COLUMNS (
       node TEXT PATH '$.node',
       account_id TEXT PATH '$.account',
@@ -37,6 +38,7 @@ BEGIN
       result TEXT PATH '$.result',
       detail TEXT PATH '$.detail' DEFAULT '' ON EMPTY,
       end_reason TEXT PATH '$.end_reason' DEFAULT '' ON EMPTY,
-      sip_code TEXT PATH '$.sip_code'
+      sip_code TEXT PATH '$.sip_code',
+      shown TEXT PATH '$.shown' DEFAULT '' ON EMPTY
     )) AS content;
 END

@@ -9,8 +9,10 @@ SELECT COALESCE(SUM(digest), 0) AS version
       FROM trunk LEFT JOIN trunk_address ON trunk_address.trunk_id = trunk.id
     UNION ALL
     SELECT CRC32(CONCAT_WS('|', 'carrier', id, name, host, port, transport, priority, weight, status,
-                           COALESCE(tariff_id, 0), dial_prefix))
+                           COALESCE(tariff_id, 0), dial_prefix, COALESCE(channels, ''), trusts_identity, probed))
       FROM carrier
     UNION ALL
     SELECT CRC32(CONCAT_WS('|', 'premium', prefix, name)) FROM premium_prefix
+    UNION ALL
+    SELECT CRC32(CONCAT_WS('|', 'prefix', carrier_id, prefix)) FROM carrier_prefix
   ) AS configured

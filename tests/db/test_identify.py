@@ -302,13 +302,13 @@ def test_the_configuration_has_another_version_after_every_change(bank: Bank) ->
     changed()
     bank.admin.set_trunk_status(trunk, "suspended")
     changed()
-    carrier = bank.admin.create_carrier("changing", "192.0.2.9", port=5080, priority=3)
+    bank.admin.create_carrier("changing", "192.0.2.9", port=5080, priority=3)
     changed()
-    bank.admin._change("UPDATE carrier SET priority = 4 WHERE id = %s", carrier)
-    changed()
-    bank.admin.set_carrier_status(carrier, "disabled")
-    changed()
-    bank.admin._change("DELETE FROM carrier WHERE id = %s", carrier)
+    changes = {"priority": 4, "prefixes": ["49"], "channels": 3, "trusts_identity": True, "probed": False}
+    for name, value in changes.items():
+        bank.admin.set_carrier("changing", **{name: value})
+        changed()
+    bank.admin.set_carrier_status("changing", "disabled")
     changed()
 
     assert all(before != after for before, after in pairwise(seen))
@@ -320,7 +320,7 @@ def test_trunks_and_carriers_are_listed_as_the_proxy_needs_them(bank: Bank) -> N
     bare = bank.admin.create_trunk("bare", "ivr", [])
     last, first = (bank.admin.create_carrier(f"listed {n}", "192.0.2.9", priority=n) for n in (9, 1))
     off = bank.admin.create_carrier("off", "192.0.2.9")
-    bank.admin.set_carrier_status(off, "disabled")
+    bank.admin.set_carrier_status("off", "disabled")
 
     networks = {one.trunk_id: one.networks for one in bank.proxy.trunks()}
     carriers = [one.carrier_id for one in bank.proxy.carriers()]
@@ -333,8 +333,6 @@ def test_trunks_and_carriers_are_listed_as_the_proxy_needs_them(bank: Bank) -> N
 @pytest.mark.parametrize(
     "sql",
     ["INSERT INTO trunk (name, kind) VALUES ('nobody', 'customer')",
-     "INSERT INTO carrier (name, host) VALUES ('x', 'a host;transport=tcp')",
-     "INSERT INTO carrier (name, host) VALUES ('x', '')",
      "INSERT INTO credential_card (account_id, number, pin_hash) VALUES (1, '12', REPEAT('a', 64))",
      "INSERT INTO credential_card (account_id, number, pin_hash) VALUES (1, '123456x', REPEAT('a', 64))",
      "INSERT INTO credential_card (account_id, number, pin_hash) VALUES (1, '123456', '1234')",

@@ -9,11 +9,15 @@ from hypothesis import strategies as st
 
 from billing import authorization
 from billing.authorization import CallAttempt, authorize, ladder, quote, refusal_of
+from billing.directory import Carrier
 from billing.errors import DestinationBarred, LedgerUnavailable, NoRate, Refused
 from billing.pricelist import rate_from_json
+from billing.routes import Router
+from billing.settings import CarrierSettings
 from tests.unit.builders import AT, CALLS, Ledger, Purses, Rates, caller, leg, not_opened, opened, rate
 
 ATTEMPT = CallAttempt("01HX0000000000000000000000", "node-1", "alice", "030123", "udp:a:1", "call-1", "from-1")
+ROUTER = Router([Carrier(1, "first", "192.0.2.1", 5060, "udp", 0, "")], CarrierSettings())
 DAY_S = 86_400
 
 
@@ -27,7 +31,7 @@ def steps_of(*legs, rates=None, grant_s=120, shorter_s=(60, 30, 15, 6, 1)):
 
 def start(ledger, *legs, rates=None, **more):
     priced = Rates(*(rates or [rate()] * max(1, len(legs))))
-    return authorize(ledger, priced, caller(*legs, **more), "4930123", ATTEMPT, CALLS)
+    return authorize(ledger, priced, caller(*legs, **more), "4930123", ATTEMPT, CALLS, ROUTER)
 
 
 def refused(ledger, *legs, **more):

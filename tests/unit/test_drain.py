@@ -53,6 +53,7 @@ def quiet(**answers):
             "carriers": (),
             "premium_prefixes": (),
             "reap_calls": (),
+            "uncosted_calls": (),
             "alarms": (),
             "forget_counts": None,
         }

@@ -1,5 +1,7 @@
 """From a journal fact to the ledger: what is charged, once."""
 
+from dataclasses import replace
+from datetime import time
 from decimal import Decimal
 
 import pytest
@@ -9,8 +11,10 @@ from hypothesis import strategies as st
 from billing import facts, settlement
 from billing.clock import Moment
 from billing.errors import LedgerUnavailable
-from billing.rating import PricedCall
-from billing.settlement import NotSettled, apply, billed_seconds, charges
+from billing.ledger_types import CarrierRate
+from billing.pricelist import rate_to_json
+from billing.rating import PricedCall, Rate, Window, short_form
+from billing.settlement import NotSettled, apply, billed_seconds, carrier_cost, charges
 from tests.unit.builders import Ledger, rate, settled, to_settle
 
 KEY = "01HX0000000000000000000000"
@@ -86,6 +90,40 @@ def test_charge_never_passes_the_hold(increment_s, grant_s):
     call = to_settle(rated, grant_s=grant_s)
     hold = PricedCall(rated, call.rated_at).hold(grant_s)
     assert {0: hold} == charges(call, grant_s)
+
+
+# --- what the carrier asks ----------------------------------------------------------------------------------
+
+
+def routed(*carriers, known=None, grant_s=120):
+    """A call that may take these carriers, all at 0.06 a minute in steps of 30 s."""
+    asked = CarrierRate(5, None, "EUR", rate_to_json(rate("0.06", increment_s=30)))
+    return replace(to_settle(grant_s=grant_s), routes=dict.fromkeys(carriers, asked), carrier_id=known)
+
+
+@pytest.mark.parametrize(
+    ("talked_ms", "cost"), [(0, "0"), (1, "0.03"), (30_000, "0.03"), (30_001, "0.06"), (120_001, "0.15")]
+)
+def test_the_carrier_is_paid_for_what_was_talked(talked_ms, cost):
+    """In its own increments, begun seconds whole, and beyond the grant as well."""
+    assert Decimal(cost) == carrier_cost(routed(3), 3, talked_ms)
+
+
+@pytest.mark.parametrize(
+    ("call", "told", "cost"),
+    [(routed(3), None, None), (routed(3, known=3), None, "0.03"), (routed(3, known=3), 4, None), (routed(), 3, None)],
+)
+def test_it_is_the_carrier_that_took_the_call(call, told, cost):
+    """By the fact, or else by the ledger; one without a tariff asks nobody knows what."""
+    assert (None if cost is None else Decimal(cost)) == carrier_cost(call, told, 1)
+
+
+def test_a_rate_that_does_not_cover_the_talk_keeps_no_call_from_its_end():
+    """The cost is not known then."""
+    noon = Rate("49", "x", (Window(frozenset(range(1, 8)), time(12), Decimal(0), short_form(Decimal(1))),))
+    asked = CarrierRate(5, None, "EUR", rate_to_json(noon))
+    call = replace(to_settle(), routes={3: asked}, carrier_id=3)
+    assert (Decimal(720), None) == (carrier_cost(call, 3, 43_200_000), carrier_cost(call, 3, 43_201_000))
 
 
 # --- a call that ended --------------------------------------------------------------------------------------

@@ -34,8 +34,8 @@ class TlsWorld:
 
     def reach_carriers_by(self, *transports: str) -> None:
         """Carrier 1, 2, ..; known to the proxy when this returns."""
-        for carrier_id, transport in zip(self.world.carrier_ids, transports, strict=True):
-            self.world.admin._change("UPDATE carrier SET transport = %s WHERE id = %s", transport, carrier_id)
+        for order, transport in enumerate(transports, 1):
+            self.world.admin.set_carrier(f"carrier{order}", transport=transport)
         path = self.world.settings.node.state_dir / "directory.json"
         wanted = transports.count("tls")
         wait_until(lambda: path.read_text().count('"transport": "tls"') == wanted, 5, f"{wanted} carriers over TLS")

@@ -60,7 +60,7 @@ def node(world, tmp_path):
     who = caller(ha1_md5="a" * 32, user_id=7, user_name="alice")
     made._ledger = Ledger(
         identify_digest=who, identify_card=who, identify_caller_number=who, identify_user=who, open_call=opened(),
-        calls_to_end=[[]],
+        calls_to_end=[[]], note_carriers=None,
     )  # fmt: skip
     made._rates = Rates(rate())
     keeper._runs = keeper._ticks = 0

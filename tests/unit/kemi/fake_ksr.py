@@ -50,6 +50,7 @@ class World:
             "reply_callid": 1,
         }
         self.final_code = 500
+        self.destinations = set()
         self.answers = itertools.count()
 
     # --- setting up ---------------------------------------------------------------------------------------------------
@@ -278,6 +279,10 @@ def install(module, world):
         dlg_get=world.enter,
         dlg_set_timeout=world.set_timeout,
         dlg_set_property=lambda name: world.dialog.properties.append(name) or 1,
+    )
+    module.dispatcher = SimpleNamespace(
+        ds_is_active_uri=lambda group, uri: 1 if uri in world.destinations else -1,
+        ds_reload=lambda: note("reload", result=1),
     )
     module.auth = SimpleNamespace(
         has_credentials=lambda realm: truths["credentials"],

@@ -31,7 +31,7 @@ def test_branch_shows_the_rated_number_and_no_secret(world, script):
     """To is rebuilt from what was rated, and secrets are removed on every branch."""
     script.authorize()
     script.branch()
-    assert [(f"To: <{FIRST[0]}>",)] == world.did("append")
+    assert (f"To: <{FIRST[0]}>",) in world.did("append")
     removed = {name for (name,) in world.did("remove")}
     assert {"To", "X-Meterline-Card", "X-Meterline-PIN", "Proxy-Authorization"} <= removed
 
@@ -42,7 +42,8 @@ def test_branch_after_a_failover_is_edited_too(started, script):
     started.message["$T_branch_idx"] = 1
     started.actions.clear()
     script.branch()
-    assert [(f"To: <{SECOND[0]}>",)] == started.did("append")
+    assert (f"To: <{SECOND[0]}>",) in started.did("append")
+    assert ("From: <sip:alice@example.net>;tag=from-1",) in started.did("append")
     assert ("X-Meterline-PIN",) in started.did("remove")
 
 
@@ -123,11 +124,12 @@ def test_carrier_that_cannot_be_sent_to_is_passed(world, script):
     assert [FIRST, SECOND] == world.did("relay")
 
 
-def test_no_carrier_at_all_is_500_and_gives_the_hold_back(world, node, script, journal, tmp_path):
-    """Nobody to send to: the caller hears it, the fact is there."""
+def test_no_carrier_at_all_is_480_and_holds_nothing(world, node, script, journal, tmp_path):
+    """Nobody to send to: the caller hears it, the fact is there, and the ledger was not asked."""
     publish(Directory(), tmp_path / "directory.json")
     script.authorize()
-    assert ([500], ["carrier_failed"]) == (world.replied, [fact["result"] for fact in journal()])
+    assert ([480], ["no_carrier"]) == (world.replied, [fact["result"] for fact in journal()])
+    assert [] == node._ledger.asked_for("open_call")
 
 
 def test_carrier_disabled_meanwhile_costs_nobody_his_turn(started, node, script, tmp_path):
@@ -138,20 +140,20 @@ def test_carrier_disabled_meanwhile_costs_nobody_his_turn(started, node, script,
 
 
 def test_carrier_that_was_tried_is_not_tried_again(started, script, tmp_path):
-    """A new carrier in front moves the others a place down: the one that just failed is not tried a second time."""
-    publish(Directory((), (carrier(3, priority=0), carrier(1), carrier(2))), tmp_path / "directory.json")
+    """A change of priorities moves nobody: the one that just failed is not tried a second time."""
+    publish(Directory((), (carrier(2, priority=0), carrier(1, priority=3))), tmp_path / "directory.json")
     fail(started, script, 500)
-    fail(started, script, 500)
-    assert [("sip:4930123@192.0.2.3:5060;transport=udp",), SECOND] == started.did("relay")
+    assert [SECOND] == started.did("relay")
     fail(started, script, 500)
     assert [500] == started.replied
 
 
-def test_carrier_that_came_meanwhile_is_tried(started, script, tmp_path):
-    """Ids are compared whole: carrier 10 is not carrier 1."""
-    publish(Directory((), (carrier(1), carrier(10))), tmp_path / "directory.json")
+def test_carrier_that_came_meanwhile_is_not_tried(started, script, tmp_path):
+    """Its price was not fixed with the call. Ids are compared whole: carrier 10 is not carrier 1."""
+    publish(Directory((), (carrier(1), carrier(10), carrier(2))), tmp_path / "directory.json")
     fail(started, script, 500)
-    assert [("sip:4930123@192.0.2.10:5060;transport=udp",)] == started.did("relay")
+    fail(started, script, 500)
+    assert [SECOND] == started.did("relay")
 
 
 def test_emergency_gateway_comes_before_the_carriers(world, node, script, monkeypatch):

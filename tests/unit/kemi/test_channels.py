@@ -1,0 +1,126 @@
+"""Channels of carriers: counted where the call is, given back once, found again after a restart."""
+
+import pytest
+
+from billing.directory import Directory, publish, publish_use
+from kemi import channels
+from tests.unit.kemi.conftest import carrier
+
+FIRST = ("sip:4930123@192.0.2.1:5060;transport=udp",)
+SECOND = ("sip:4930123@192.0.2.2:5060;transport=udp",)
+
+
+@pytest.fixture(autouse=True)
+def one_channel(node, tmp_path):
+    """Carrier 1 takes one call at a time."""
+    publish(Directory((), (carrier(1, channels=1), carrier(2))), tmp_path / "directory.json")
+
+
+def used(world, number=1):
+    return int(world.tables.get("channels", {}).get(str(number)) or 0)
+
+
+def call(world, script, number, **more):
+    world.request(ci=f"call-{number}", ft=f"from-{number}", **more)
+    world.avps.clear()
+    script.authorize()
+    return world.did("relay")
+
+
+def fail(world, script, code):
+    world.final_code = code
+    script.failure()
+    script.dialog_event("dialog:failed")
+
+
+def test_a_full_carrier_is_passed_over(world, script, events):
+    """The second call goes to the next one; both are counted where they are."""
+    assert [FIRST] == call(world, script, 1)
+    assert [SECOND] == call(world, script, 2)
+    assert (1, 1) == (used(world), used(world, 2))
+    assert ["carrier 1"] == [event["carrier"] for event in events("carrier_full")]
+
+
+def test_when_all_are_full_the_caller_is_told(world, script, journal, tmp_path):
+    """480 no_carrier, and the hold is given back."""
+    publish(Directory((), (carrier(1, channels=1),)), tmp_path / "directory.json")
+    call(world, script, 1)
+    assert [] == call(world, script, 2)
+    assert ([480], ["no_carrier"]) == (world.replied, [fact["result"] for fact in journal()])
+    assert 1 == used(world)
+
+
+def test_a_failed_branch_gives_its_channel_back(world, script):
+    """And the call takes one at the next carrier."""
+    call(world, script, 1)
+    world.final_code = 500
+    script.failure()
+    assert (0, 1) == (used(world), used(world, 2))
+    assert [FIRST] == call(world, script, 2)
+
+
+def test_the_end_gives_it_back_once(world, script):
+    """Busy, or hung up; however often the module tells it."""
+    call(world, script, 1)
+    fail(world, script, 486)
+    script.dialog_event("dialog:failed")
+    assert 0 == used(world)
+    call(world, script, 2)
+    world.dialog.values |= {"state": "4"}
+    world.dialog.variables |= {"t": "", "s": "203.0.113.50"}
+    for _ in range(2):
+        world.request("BYE", ci="call-2", ft="from-2")
+        script.dialog_event("dialog:end")
+    assert 0 == used(world)
+
+
+def test_what_cannot_be_sent_takes_no_channel(world, script):
+    """A host that does not resolve."""
+    world.truths["relay"] = [-1, 1]
+    assert [FIRST, SECOND] == call(world, script, 1)
+    assert (0, 1) == (used(world), used(world, 2))
+
+
+def test_calls_of_other_nodes_count(world, script, tmp_path):
+    """As far as the ledger knows of them."""
+    publish_use({1: 1}, tmp_path / "carriers-in-use.json")
+    assert [SECOND] == call(world, script, 1)
+
+
+def test_calls_that_a_restart_brought_back_count(world, node, script):
+    """Each once, whichever process is the first to ask."""
+    node.carriers_before = ["1", "2", "2"]
+    assert [SECOND] == call(world, script, 1)
+    assert (1, 3) == (used(world), used(world, 2))
+
+
+def test_while_they_are_counted_nobody_gets_a_channel_that_may_be_taken(world, node, script):
+    """Another process is at it."""
+    world.tables["channels"] = {"restoring": 1}
+    assert [SECOND] == call(world, script, 1)
+
+
+def test_an_emergency_call_is_not_counted_and_not_held_up(world, script):
+    """Whatever is full."""
+    call(world, script, 1)
+    world.request(ci="call-9", ft="from-9", rU="112")
+    world.avps.clear()
+    script.request_route()
+    assert [("sip:112@192.0.2.1:5060;transport=udp",)] == world.did("relay")
+    assert 1 == used(world)
+
+
+def test_a_carrier_without_channels_is_counted_all_the_same(world, script, tmp_path):
+    """It may be given some while calls are up."""
+    publish(Directory((), (carrier(1), carrier(2))), tmp_path / "directory.json")
+    call(world, script, 1)
+    publish(Directory((), (carrier(1, channels=1), carrier(2))), tmp_path / "directory.json")
+    assert [SECOND] == call(world, script, 2)
+
+
+def test_leave_twice_is_leave_once(world, script):
+    """The variable says whether there is anything to leave."""
+    call(world, script, 1)
+    channels.leave()
+    channels.leave()
+    assert 0 == used(world)
