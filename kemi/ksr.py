@@ -363,6 +363,9 @@ def forget(table: str, key: str) -> None:
 
 # --- dialogs -------------------------------------------------------------------------------------------------------
 
+NO_TAG = "-"
+"""A To-tag that no dialog has."""
+
 
 def is_known_dialog() -> bool:
     """Whether Call-ID and tags belong to a dialog here. Changes nothing."""
@@ -375,8 +378,11 @@ def manage_dialog() -> None:
 
 
 def enter_dialog(call_id: str, from_tag: str, to_tag: str) -> bool:
-    """Make a dialog the current one, from a process that has no message of it. False when it is gone."""
-    return _true(KSR.dialog.dlg_get(call_id, from_tag, to_tag))
+    """Make a dialog the current one, from a process that has no message of it. False when it is gone.
+
+    One that was not answered is found by any To-tag, but an empty one is refused: NO_TAG.
+    """
+    return _true(KSR.dialog.dlg_get(call_id, from_tag, to_tag or NO_TAG))
 
 
 def set_dialog_lifetime(seconds: int) -> bool:

@@ -195,10 +195,11 @@ class World:
         return 1
 
     def enter(self, call_id, from_tag, to_tag):
-        found = self.dialogs.get((call_id, from_tag))
-        if found is not None:
+        found = self.dialogs.get((call_id, from_tag)) if to_tag else None  # "invalid To tag parameter"
+        if found is not None and found.values.get("to_tag") in (None, to_tag):
             self.dialog = found
-        return 1 if found else -1
+            return 1
+        return -1
 
     def set_timeout(self, seconds):
         self.dialog.lifetimes.append(seconds)
