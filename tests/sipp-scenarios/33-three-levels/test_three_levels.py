@@ -42,7 +42,7 @@ def test_three_levels_three_prices(scene, world):
 def test_a_level_that_runs_dry_ends_the_call(scene, world):
     """The caller's own account, the one above, the one above that; and one that may hold no more of its parent's money:
     all are renewed once, for the second that is left."""
-    # 1. Three chains at a cent a second on each level; in each another level has 0.11. And a fourth with a limit of 0.11.
+    # 1. Chains at a cent a second on each level; in three of them another level has 0.11, the fourth has the limit.
     chains = []
     for poor in range(4):
         balances = ["0.11" if level == poor else "5" for level in range(3)]
