@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 from billing.ledger_admin import AdminLedger
 from billing.ledger_calls import CallsLedger
+from billing.ledger_cards import CardsLedger
 from billing.ledger_carriers import CarriersLedger
+from billing.ledger_import import ImportLedger
 from billing.ledger_money import MoneyLedger
 from billing.ledger_reports import ReportsLedger
 from billing.ledger_session import LedgerAddress, check_settings
@@ -24,7 +26,17 @@ LOCK_WAITS_OF_PEOPLE = 5
 """A cashier or an administrator waits some seconds for a busy account rather than be told to try again."""
 
 
-class Ledger(CallsLedger, CarriersLedger, MoneyLedger, ReportsLedger, UsersLedger, AdminLedger, StateLedger):
+class Ledger(
+    CallsLedger,
+    CarriersLedger,
+    CardsLedger,
+    ImportLedger,
+    MoneyLedger,
+    ReportsLedger,
+    UsersLedger,
+    AdminLedger,
+    StateLedger,
+):
     """Everything that the ledger can be asked."""
 
     @classmethod

@@ -8,7 +8,25 @@ from typing import Annotated
 import typer
 
 from billing.errors import MeterlineError
-from cli import accounts, alarms, calls, carriers, db, doctor, money, premium, quote, rate, reports, trunk, user
+from cli import (
+    accounts,
+    alarms,
+    batch,
+    calls,
+    card,
+    carriers,
+    db,
+    doctor,
+    imports,
+    money,
+    premium,
+    quote,
+    rate,
+    reports,
+    trunk,
+    user,
+    voucher,
+)
 from cli.values import BadInput
 
 CHECKOUT = Path(__file__).parents[1]
@@ -26,6 +44,10 @@ app = typer.Typer(
 app.add_typer(db.commands, name="db")
 app.add_typer(carriers.commands, name="carrier")
 app.add_typer(carriers.number_commands, name="number")
+app.add_typer(card.commands, name="card")
+app.add_typer(batch.commands, name="batch")
+app.add_typer(voucher.commands, name="voucher")
+app.add_typer(imports.commands, name="import")
 app.command("quote")(quote.quote)
 app.command("rate")(rate.rate)
 app.command("topup")(money.topup)

@@ -1,5 +1,6 @@
 """The ledger as commands open it."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,11 @@ def opened(role: Role, timeout_s: float = REPORT_TIMEOUT_S) -> Iterator[Ledger]:
         raise LedgerUnavailable(f"database {database.where}: {error}") from None
     finally:
         ledger.close()
+
+
+def actor() -> str:
+    """Who does it, for the ledger's entries."""
+    return f"cli:{getpass.getuser()}"
 
 
 def account_named(ledger: Ledger, name: str) -> Account:

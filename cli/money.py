@@ -5,12 +5,11 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
-from ulid import ULID
 
 from billing.errors import LedgerUnavailable
 from cli.ledger import account_named, opened
 from cli.output import money, plain, show_json
-from cli.values import BadInput, amount
+from cli.values import BadInput, amount, key_or_new
 
 TIMEOUT_S = 10.0
 
@@ -29,7 +28,7 @@ def topup(
     --reference: it is then booked once. A key with any other content is refused.
     """
     value = _more_than_nothing(paid, f"top-up of {account}")
-    chosen = _ulid(key) if key else str(ULID())
+    chosen = key_or_new(key)
     with opened("cashier", TIMEOUT_S) as ledger:
         account_id = account_named(ledger, account).account_id
         try:
@@ -58,7 +57,7 @@ def transfer(
     A top-up of a child does not debit its parent; this does. A try whose outcome is unknown is repeated with its --key.
     """
     value = _more_than_nothing(text, f"transfer from {source} to {target}")
-    chosen = _ulid(key) if key else str(ULID())
+    chosen = key_or_new(key)
     with opened("cashier", TIMEOUT_S) as ledger:
         ids = [account_named(ledger, name).account_id for name in (source, target)]
         try:
@@ -81,9 +80,3 @@ def _more_than_nothing(text: str, what: str) -> Decimal:
         raise BadInput(f"{what}: AMOUNT {text} must be more than 0")
     return value
 
-
-def _ulid(text: str) -> str:
-    try:
-        return str(ULID.from_str(text.upper()))
-    except ValueError:
-        raise BadInput(f"--key {text!r} is not a ULID") from None

@@ -1,8 +1,11 @@
 """What people type, as values; each error names the option."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
+from ulid import ULID
+
+from billing.cards import day_end
 from billing.errors import InvalidAmount, MeterlineError
 from billing.money import parse_amount
 
@@ -20,6 +23,25 @@ def instant(text: str, option: str) -> datetime:
         return found.astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError):
         raise BadInput(f"{option} {text!r} is not a time like 2026-03-29T14:30:00") from None
+
+
+def last_moment(text: str, option: str, zone: str) -> datetime:
+    """A time as `instant` reads it; of a day alone, its end in `zone`."""
+    try:
+        return day_end(date.fromisoformat(text), zone)
+    except (ValueError, OverflowError):
+        return instant(text, option)
+    except LookupError:
+        raise BadInput(f"zone {zone!r} is not a known time zone") from None
+
+
+def serials(first: str | None, last: str | None) -> tuple[int | None, int | None]:
+    """A range of serial numbers, both ends included; None: from the first, to the last."""
+    least, most = (
+        None if text is None else whole_number(text, option, 1, 50_000)
+        for text, option in ((first, "--from"), (last, "--to"))
+    )
+    return least, most
 
 
 def now() -> datetime:
@@ -67,3 +89,13 @@ def whole_number(text: str, option: str, least: int, most: int) -> int:
     if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
     raise BadInput(f"{option} {text!r} is not a whole number from {least} to {most}")
+
+
+def key_or_new(text: str | None) -> str:
+    """The key (a ULID) of an earlier try, or a new one."""
+    if text is None:
+        return str(ULID())
+    try:
+        return str(ULID.from_str(text.upper()))
+    except ValueError:
+        raise BadInput(f"--key {text!r} is not a ULID") from None

@@ -53,13 +53,22 @@ _WHO_CALLS = (
     "add_trunk_network", "remove_trunk_network", "bar_prefix", "allow_prefix", "forget_prefix", "put_premium_prefix",
     "remove_premium_prefix", "end_call", "end_account_calls",
 )  # fmt: skip
+_CARDS = (
+    "block_cards", "unblock_cards", "cancel_cards", "block_card", "unblock_card", "cancel_card",
+    "block_vouchers", "unblock_vouchers", "cancel_vouchers", "forgive_guesses",
+)  # fmt: skip
+_ISSUE = ("issue_cards", "issue_vouchers")
+_SELL = ("activate_cards", "activate_card", "activate_vouchers", "redeem_voucher", "card_quote")
+"""Who may make money of what somebody else issued."""
 _REPORTS = (
     "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node v_alarm v_user "
     "v_username v_caller_number v_prefix_rule v_premium_prefix v_end_mark v_parent_hold v_below_cost "
-    "v_carrier_state v_shown_number v_margin"
+    "v_carrier_state v_shown_number v_margin "
+    "v_card v_batch v_voucher v_voucher_batch v_voucher_refusal"
 )
 
 _CONFIGURATION_TABLES = "credential_card"
+_CARD_TABLES = "zone_offset card_batch card voucher_batch voucher guess_count voucher_refusal"
 _CARRIER_TABLES = "carrier_prefix carrier_state shown_number"
 _WHO_CALLS_TABLES = (
     "user credential_digest trunk trunk_address credential_caller_number account_prefix user_prefix premium_prefix "
@@ -68,7 +77,7 @@ _WHO_CALLS_TABLES = (
 _ALL_TABLES = (
     "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
     "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm account_prefix user_prefix "
-    f"premium_prefix end_mark {_CARRIER_TABLES}"
+    f"premium_prefix end_mark {_CARRIER_TABLES} {_CARD_TABLES}"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
@@ -77,10 +86,10 @@ _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "v_alarm v_parent_hold v_premium_prefix v_end_mark v_carrier_route v_carrier_use v_carrier_state v_live_route",
 )
 _CASHIER = _execute(
-    (*_MONEY, "identify_account", "identify_card", "audit", "acknowledge_alarms")
+    (*_MONEY, *_SELL, *_CARDS, "identify_account", "identify_card", "audit", "acknowledge_alarms")
 ) | _tables("SELECT", _REPORTS)
 _ADMIN = (
-    _execute((*_CONFIGURE, *_WHO_CALLS, *_IDENTIFY, "audit", "acknowledge_alarms"))
+    _execute((*_CONFIGURE, *_ISSUE, *_CARDS, *_WHO_CALLS, *_IDENTIFY, "audit", "acknowledge_alarms"))
     | _tables("SELECT", f"{_REPORTS} v_config_version")
     | _tables("SELECT INSERT UPDATE DELETE", _CONFIGURATION_TABLES)
     | _tables("SELECT", "account user trunk trunk_address credential_caller_number tariff rate")
@@ -104,11 +113,13 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
     return (
         _tables("SELECT", _ALL_TABLES)
         | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
-        | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier")
-        | _tables("INSERT", "entry money_key")
+        | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier card voucher")
+        | _tables("INSERT", "entry money_key credential_card card_batch voucher_batch")
         | _tables(
             "INSERT UPDATE DELETE",
             f"rate live_call live_leg call_count alarm {_WHO_CALLS_TABLES} {_CARRIER_TABLES}",
         )
+        | _tables("INSERT UPDATE DELETE", "zone_offset guess_count")
+        | _tables("INSERT DELETE", "voucher_refusal")
         | _execute(routines)
     )

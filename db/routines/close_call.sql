@@ -21,8 +21,13 @@ BEGIN
 
   -- Before there are entries of this call, which are counted below.
   IF EXISTS (SELECT 1 FROM live_leg STRAIGHT_JOIN purse ON purse.account_id = live_leg.account_id
-              WHERE live_leg.call_key = p_key AND purse.spend_day <> DATE(v_now)) THEN
+              WHERE live_leg.call_key = p_key AND (purse.spend_day <> DATE(v_now) OR purse.unused)) THEN
     CALL start_spend_day(p_key, DATE(v_now));
+    -- Of what the reaper ends nobody knows whether anybody talked.
+    IF p_talked_ms > 0 AND p_charges IS NOT NULL THEN
+      CALL mark_first_use(p_key, (SELECT account_id FROM live_call WHERE call_key = p_key),
+                          p_ended_at - INTERVAL p_talked_ms * 1000 MICROSECOND);
+    END IF;
   END IF;
 
   INSERT INTO cdr (

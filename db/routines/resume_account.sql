@@ -22,6 +22,7 @@ BEGIN
     IF v_status = 'closed' THEN
       CALL refuse(CONCAT('account_closed: account ', p_account, ' is closed and stays so'));
     END IF;
+    CALL check_card_sold(v_id);
     UPDATE account SET status = 'active' WHERE id = v_id;
     COMMIT;
   END;

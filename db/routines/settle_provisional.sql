@@ -65,4 +65,9 @@ BEGIN
          provisional = FALSE,
          settled_at = p_now
    WHERE call_key = p_key;
+
+  IF v_talked_ms > 0 THEN
+    CALL mark_first_use(p_key, (SELECT account_id FROM cdr WHERE call_key = p_key),
+                        (SELECT answered_at FROM cdr WHERE call_key = p_key));
+  END IF;
 END

@@ -16,11 +16,16 @@ ROUTINES_ONLY_TABLES = (
     "purse", "entry", "money_key", "live_call", "live_leg", "cdr", "cdr_leg", "node", "loaded_object", "call_count",
     "alarm", "account_prefix", "user_prefix", "premium_prefix", "end_mark", "credential_digest", "carrier",
     "carrier_prefix", "carrier_state", "shown_number",
+    "card_batch", "card", "voucher_batch", "voucher", "voucher_refusal", "guess_count", "zone_offset",
 )  # fmt: skip
 CONFIGURATION_TABLES = (
     "user", "credential_card", "trunk", "trunk_address", "credential_caller_number",
     "account", "tariff", "rate",
 )  # fmt: skip
+CARDS = {
+    "block_cards", "unblock_cards", "cancel_cards", "block_card", "unblock_card", "cancel_card",
+    "block_vouchers", "unblock_vouchers", "cancel_vouchers", "forgive_guesses",
+}  # fmt: skip
 EXECUTE = {
     "proxy": {
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
@@ -29,6 +34,7 @@ EXECUTE = {
     },
     "cashier": {
         "top_up", "refund", "adjust", "transfer", "identify_account", "identify_card", "audit", "acknowledge_alarms",
+        "activate_cards", "activate_card", "activate_vouchers", "redeem_voucher", "card_quote", *CARDS,
     },
     "admin": {
         "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",
@@ -39,6 +45,7 @@ EXECUTE = {
         "forget_prefix", "put_premium_prefix", "remove_premium_prefix", "end_call", "end_account_calls",
         "create_carrier", "set_carrier", "set_carrier_status", "set_account_routing",
         "set_tariff_routing", "put_shown_number", "remove_shown_number",
+        "issue_cards", "issue_vouchers", *CARDS,
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
     },
 }  # fmt: skip

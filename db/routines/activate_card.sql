@@ -1,0 +1,16 @@
+-- Sells the card with this number, like activate_cards.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE activate_card(
+  IN p_key LONGTEXT,
+  IN p_number TEXT,
+  IN p_actor VARCHAR(64)
+)
+SQL SECURITY DEFINER
+MODIFIES SQL DATA
+BEGIN
+  DECLARE v_batch VARCHAR(48);
+  DECLARE v_serial INT UNSIGNED;
+
+  CALL refuse_in_transaction('activate_card');
+  CALL find_card(p_number, v_batch, v_serial);
+  CALL activate_cards(p_key, v_batch, v_serial, v_serial, p_actor);
+END

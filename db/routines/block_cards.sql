@@ -1,0 +1,14 @@
+-- Blocks cards p_from to p_to of a batch (NULL: from the first, to the last), sold or not: no call starts with them, and
+-- one in progress ends at its grant. Answers cards, how many were not blocked yet.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE block_cards(
+  IN p_batch VARCHAR(48),
+  IN p_from INT UNSIGNED,
+  IN p_to INT UNSIGNED,
+  IN p_actor VARCHAR(64)
+)
+SQL SECURITY DEFINER
+MODIFIES SQL DATA
+BEGIN
+  CALL refuse_in_transaction('block_cards');
+  CALL change_cards('blocked', p_batch, p_from, p_to, p_actor);
+END

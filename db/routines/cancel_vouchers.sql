@@ -1,0 +1,13 @@
+-- Cancels vouchers for good; what is redeemed stays so. Answers vouchers.
+CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE cancel_vouchers(
+  IN p_batch VARCHAR(48),
+  IN p_from INT UNSIGNED,
+  IN p_to INT UNSIGNED,
+  IN p_actor VARCHAR(64)
+)
+SQL SECURITY DEFINER
+MODIFIES SQL DATA
+BEGIN
+  CALL refuse_in_transaction('cancel_vouchers');
+  CALL change_vouchers('cancelled', p_batch, p_from, p_to, p_actor);
+END
