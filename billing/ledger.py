@@ -12,6 +12,7 @@ from billing.ledger_cards import CardsLedger
 from billing.ledger_carriers import CarriersLedger
 from billing.ledger_import import ImportLedger
 from billing.ledger_money import MoneyLedger
+from billing.ledger_periods import PeriodsLedger
 from billing.ledger_reports import ReportsLedger
 from billing.ledger_session import LedgerAddress, check_settings
 from billing.ledger_state import StateLedger
@@ -33,6 +34,7 @@ class Ledger(
     ImportLedger,
     MoneyLedger,
     ReportsLedger,
+    PeriodsLedger,
     UsersLedger,
     AdminLedger,
     StateLedger,

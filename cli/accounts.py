@@ -119,7 +119,9 @@ def _register_changes(group: typer.Typer, kind: Kind) -> None:
     @group.command("set")
     def set_some(
         name: Name,
-        settings: Annotated[list[str], typer.Argument(metavar="SETTING=VALUE..", show_default=False)],
+        settings: Annotated[
+            list[str], typer.Argument(metavar="SETTING=VALUE..", help="Any number of them.", show_default=False)
+        ],
         as_json: AsJson = False,
     ) -> None:
         """Change settings: those of the table account in docs/database.md that no other command changes; none is none.

@@ -11,10 +11,12 @@ from billing.errors import MeterlineError
 from cli import (
     accounts,
     alarms,
+    archive,
     batch,
     calls,
     card,
     carriers,
+    cdrs,
     db,
     doctor,
     imports,
@@ -23,6 +25,8 @@ from cli import (
     quote,
     rate,
     reports,
+    statement,
+    traffic,
     trunk,
     user,
     voucher,
@@ -37,7 +41,6 @@ EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="meterline",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -58,8 +61,11 @@ app.add_typer(user.commands, name="user")
 app.add_typer(trunk.commands, name="trunk")
 app.add_typer(premium.commands, name="premium")
 app.add_typer(calls.commands, name="calls")
-app.command("cdrs")(reports.cdrs)
+app.add_typer(cdrs.commands, name="cdrs")
+app.command("statement")(statement.statement)
+app.command("traffic")(traffic.traffic)
 app.command("audit")(reports.audit)
+app.command("archive")(archive.archive)
 app.command("alarms")(alarms.alarms)
 app.command("doctor")(doctor.doctor)
 

@@ -8,8 +8,8 @@ from billing.card_types import CardBatch
 from billing.errors import LedgerUnavailable
 from billing.ledger_cards import Change
 from cli.ledger import NotFound, actor, opened
+from cli.options import AsJson
 from cli.output import moment, money, plain, show_json, show_table
-from cli.reports import AsJson
 from cli.values import key_or_new, serials
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The batch's name.", show_default=False)]

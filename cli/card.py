@@ -14,8 +14,8 @@ from billing.errors import LedgerRefused, LedgerUnavailable
 from billing.ledger import Ledger
 from billing.ledger_cards import Change
 from cli.ledger import NotFound, actor, opened
+from cli.options import AsJson
 from cli.output import moment, money, plain, show_json, show_table
-from cli.reports import AsJson
 from cli.slips import issued, read_slips, write_slips
 from cli.values import BadInput, amount, key_or_new, last_moment, now, whole_number
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from cli.options import AsJson
 from cli.output import screen, show_json
-from cli.reports import AsJson
 from monitor import doctor as examination
 from monitor.findings import LEVELS, worst
 

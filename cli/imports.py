@@ -12,8 +12,8 @@ from billing.ledger import Ledger
 from billing.settings import DatabaseSettings
 from cli.a2billing import Importer, Outcome, Pins
 from cli.ledger import NotFound, opened
+from cli.options import AsJson
 from cli.output import money, show_json, show_table
-from cli.reports import AsJson
 from cli.values import BadInput, now, whole_number
 from db.a2billing import read_source
 

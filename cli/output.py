@@ -1,14 +1,21 @@
 """How answers look: tables for people, JSON for programs."""
 
+import csv
 import json
+import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def show_json(value: object) -> None:
@@ -37,6 +44,31 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return moment(value)
     return value
+
+
+def show_csv(columns: Sequence[str], rows: Iterable[Sequence[object]], file: Path | None = None) -> None:
+    """RFC 4180, with a first line of names; on standard output unless there is a file."""
+    if file is None:
+        _write_csv(sys.stdout, columns, rows)
+    else:
+        with file.open("w", encoding="utf-8", newline="") as out:
+            _write_csv(out, columns, rows)
+
+
+def _write_csv(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    writer = csv.writer(out, lineterminator="\n")
+    if columns:
+        writer.writerow(columns)
+    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
+
+
+def csv_cell(value: object) -> str:
+    """Money and times as in JSON. A spreadsheet must not take a text from the wire for a formula."""
+    if value is None:
+        return ""
+    text = str(plain(value))
+    number = isinstance(value, Decimal | int) or PLAIN_NUMBER.fullmatch(text)
+    return f"'{text}" if text.startswith(FORMULA) and not number else text
 
 
 def money(amount: Decimal | None) -> str:

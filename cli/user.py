@@ -22,7 +22,9 @@ GENERATED_BYTES = 15
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.", show_default=False)]
 UserName = Annotated[str, typer.Argument(metavar="USER", help="The user's name in it.", show_default=False)]
-Settings = Annotated[list[str], typer.Argument(metavar="SETTING=VALUE..", show_default=False)]
+Settings = Annotated[
+    list[str], typer.Argument(metavar="SETTING=VALUE..", help="Any number of them.", show_default=False)
+]
 Prefixes = Annotated[list[str], typer.Argument(metavar="PREFIX..", help='E.164 digits, or "all".', show_default=False)]
 
 commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look after users: who may call.")
@@ -87,7 +89,9 @@ def _named(ledger: Ledger, account: str, user: str) -> UserRow:
 def add(
     account: AccountName,
     user: UserName,
-    settings: Annotated[list[str] | None, typer.Argument(metavar="[SETTING=VALUE..]", show_default=False)] = None,
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[SETTING=VALUE..]", help="Any number of them.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make one. Then give him a password, or a caller number.

@@ -1,7 +1,9 @@
 """What people type, as values; each error names the option."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from ulid import ULID
 
@@ -42,6 +44,49 @@ def serials(first: str | None, last: str | None) -> tuple[int | None, int | None
         for text, option in ((first, "--from"), (last, "--to"))
     )
     return least, most
+
+
+@dataclass(frozen=True)
+class Period:
+    """From `begin` up to but without `end`, both UTC, as somebody in `zone` said it."""
+
+    begin: datetime
+    end: datetime
+    zone: ZoneInfo
+
+    def local(self, at: datetime) -> str:
+        """2026-03-29 14:30:00, in the period's zone."""
+        return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
+
+    def __str__(self) -> str:
+        return f"{self.local(self.begin)} to {self.local(self.end)} ({self.zone})"
+
+
+def period(begin: str, end: str | None, zone: str) -> Period:
+    """Days or times of a zone, `--from`, `--to` (None: now) and `--zone`."""
+    place = time_zone(zone, "--zone")
+    first = local_instant(begin, "--from", place)
+    last = now() if end is None else local_instant(end, "--to", place)
+    if first > last:
+        raise BadInput(f"--from {begin} is after --to {end or 'now'}")
+    return Period(first, last, place)
+
+
+def local_instant(text: str, option: str, zone: ZoneInfo) -> datetime:
+    """A day (its midnight) or a time of a zone, as UTC; an offset in it wins."""
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadInput(f"{option} {text!r} is not a day like 2026-03-29 nor a time like 2026-03-29T14:30:00") from None
+
+
+def time_zone(name: str, option: str) -> ZoneInfo:
+    """A zone such as Europe/Berlin."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise BadInput(f"{option} {name!r} is no time zone like Europe/Berlin") from None
 
 
 def now() -> datetime:

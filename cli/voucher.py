@@ -12,8 +12,8 @@ from billing.card_types import VoucherBatchRequest, VoucherRow
 from billing.errors import LedgerUnavailable
 from billing.ledger_cards import Change
 from cli.ledger import account_named, actor, opened
+from cli.options import AsJson
 from cli.output import moment, money, plain, show_json, show_table
-from cli.reports import AsJson
 from cli.slips import issued, read_slips, write_slips
 from cli.values import BadInput, amount, key_or_new, last_moment, serials, whole_number
 

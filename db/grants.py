@@ -1,4 +1,5 @@
-"""Who may do what in the ledger: the locked owners of routines and views, and the three logins that programs use.
+"""Who may do what in the ledger: the locked owners of routines and views, the three logins that programs use, and the
+role that a vendor gives to his administrators.
 
 A runtime login has EXECUTE and SELECT on views, nothing more; the admin's also changes the tables that hold no money.
 Rights are given object by object, never on the schema: MariaDB cannot subtract a table from a grant on its schema.
@@ -7,13 +8,17 @@ Rights are given object by object, never on the schema: MariaDB cannot subtract 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-Role = Literal["owner", "reader", "proxy", "cashier", "admin"]
+Role = Literal["owner", "archivist", "reader", "proxy", "cashier", "admin"]
 
 OWNER = "meterline_owner"
 """Definer of every routine. Locked; its name stands in db/routines/*.sql."""
+ARCHIVIST = "meterline_archivist"
+"""Definer of the routines of retention: the only one who may take a row out of `entry` and `cdr`. Locked."""
 READER = "meterline_reader"
 """Definer of every view. Locked; may only SELECT, so that no view can be written through, whatever is granted on it."""
 OWNERS_HOST = "localhost"
+ADMINISTRATOR = "meterline_administrator"
+"""A role of the server with the rights of the admin's login, for people: GRANT meterline_administrator TO anna."""
 
 
 class Right(NamedTuple):
@@ -60,11 +65,13 @@ _CARDS = (
 _ISSUE = ("issue_cards", "issue_vouchers")
 _SELL = ("activate_cards", "activate_card", "activate_vouchers", "redeem_voucher", "card_quote")
 """Who may make money of what somebody else issued."""
+_READ = ("account_statement", "archivable", "audit", "audit_archive", "export_cdrs")
 _REPORTS = (
     "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node v_alarm v_user "
     "v_username v_caller_number v_prefix_rule v_premium_prefix v_end_mark v_parent_hold v_below_cost "
     "v_carrier_state v_shown_number v_margin "
-    "v_card v_batch v_voucher v_voucher_batch v_voucher_refusal"
+    "v_card v_batch v_voucher v_voucher_batch v_voucher_refusal "
+    "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention"
 )
 
 _CONFIGURATION_TABLES = "credential_card"
@@ -77,7 +84,8 @@ _WHO_CALLS_TABLES = (
 _ALL_TABLES = (
     "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
     "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm account_prefix user_prefix "
-    f"premium_prefix end_mark {_CARRIER_TABLES} {_CARD_TABLES}"
+    f"premium_prefix end_mark {_CARRIER_TABLES} {_CARD_TABLES} "
+    "export_position retention balance_checkpoint cdr_archive cdr_leg_archive entry_archive"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
@@ -86,10 +94,10 @@ _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "v_alarm v_parent_hold v_premium_prefix v_end_mark v_carrier_route v_carrier_use v_carrier_state v_live_route",
 )
 _CASHIER = _execute(
-    (*_MONEY, *_SELL, *_CARDS, "identify_account", "identify_card", "audit", "acknowledge_alarms")
+    (*_MONEY, *_SELL, *_CARDS, *_READ, "identify_account", "identify_card", "acknowledge_alarms")
 ) | _tables("SELECT", _REPORTS)
 _ADMIN = (
-    _execute((*_CONFIGURE, *_ISSUE, *_CARDS, *_WHO_CALLS, *_IDENTIFY, "audit", "acknowledge_alarms"))
+    _execute((*_CONFIGURE, *_ISSUE, *_CARDS, *_WHO_CALLS, *_IDENTIFY, *_READ, "acknowledge_alarms", "archive"))
     | _tables("SELECT", f"{_REPORTS} v_config_version")
     | _tables("SELECT INSERT UPDATE DELETE", _CONFIGURATION_TABLES)
     | _tables("SELECT", "account user trunk trunk_address credential_caller_number tariff rate")
@@ -103,6 +111,8 @@ def rights_of(role: Role, routines: Iterable[str], views: Iterable[str]) -> froz
     """Everything that a role may do. `routines` and `views` are the names of all there are."""
     if role == "owner":
         return _owner(routines, views)
+    if role == "archivist":
+        return _archivist()
     if role == "reader":
         return _tables("SELECT", f"{_ALL_TABLES} loaded_object _yoyo_migration")
     return {"proxy": _PROXY, "cashier": _CASHIER, "admin": _ADMIN}[role] | _VERSION
@@ -114,6 +124,7 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
         _tables("SELECT", _ALL_TABLES)
         | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
         | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier card voucher")
+        | _tables("UPDATE", "export_position")
         | _tables("INSERT", "entry money_key credential_card card_batch voucher_batch")
         | _tables(
             "INSERT UPDATE DELETE",
@@ -123,3 +134,18 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
         | _tables("INSERT DELETE", "voucher_refusal")
         | _execute(routines)
     )
+
+
+def _archivist() -> frozenset[Right]:
+    """He moves rows and adds them up; he writes none of his own, and no balance."""
+    return (
+        _tables("SELECT", "purse export_position")
+        | _tables("SELECT DELETE", "cdr cdr_leg entry")
+        | _tables("SELECT INSERT", "cdr_archive cdr_leg_archive entry_archive")
+        | _tables("SELECT INSERT UPDATE", "balance_checkpoint")
+        | _tables("SELECT UPDATE", "retention")
+        | _execute((
+            "archive", "archive_calls", "archive_entries", "move_entries", "check_archive_before", "publish_keys",
+            "refuse_in_transaction", "refuse",
+        ))
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from yoyo.connections import DatabaseURI
 
 from billing.errors import SettingsError
 from billing.ledger_session import check_settings
-from db.grants import OWNER, OWNERS_HOST, READER, Right, Role, rights_of
+from db.grants import ADMINISTRATOR, ARCHIVIST, OWNER, OWNERS_HOST, READER, Right, Role, rights_of
 
 FOLDER = Path(__file__).parent
 SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
@@ -202,7 +202,7 @@ def _load(connection: Connection, item: _Object) -> None:
 def _locked_owners(connection: Connection) -> list[str]:
     """The definers: nobody can log in as one, for each is locked and its password was never kept."""
     changes = []
-    for user in (OWNER, READER):
+    for user in (OWNER, ARCHIVIST, READER):
         if not _exists(connection, user, OWNERS_HOST):
             password = random_secrets.token_hex(32)
             _execute(connection, "CREATE USER %s@%s IDENTIFIED BY %s ACCOUNT LOCK", user, OWNERS_HOST, password)
@@ -225,11 +225,27 @@ def _logins(connection: Connection, logins: Sequence[RuntimeLogin], hosts: Seque
             raise SettingsError(f"the password of {login.user} is empty")
         for host in hosts:
             changes += _login(connection, login, host)
-    accounts: list[tuple[Role, str, str]] = [("owner", OWNER, OWNERS_HOST), ("reader", READER, OWNERS_HOST)]
+    changes += _administrators(connection)
+    accounts: list[tuple[Role, str, str]] = [
+        ("owner", OWNER, OWNERS_HOST),
+        ("archivist", ARCHIVIST, OWNERS_HOST),
+        ("reader", READER, OWNERS_HOST),
+        ("admin", ADMINISTRATOR, ""),
+    ]
     accounts += [(login.role, login.user, host.name) for login in logins for host in hosts]
     for role, user, name in accounts:
         changes += _rights(connection, role, user, name)
     return changes
+
+
+def _administrators(connection: Connection) -> list[str]:
+    """The role that people are given. It belongs to the set-up login, which may grant it on."""
+    sql = "SELECT is_role FROM mysql.user WHERE User = %s AND Host = ''"
+    found = _rows(connection, sql, ADMINISTRATOR)
+    if found:
+        return []
+    _execute(connection, f"CREATE ROLE {_quoted(ADMINISTRATOR)}")
+    return [f"role {ADMINISTRATOR}"]
 
 
 def _login(connection: Connection, login: RuntimeLogin, host: Host) -> list[str]:
@@ -263,9 +279,14 @@ def _rights(connection: Connection, role: Role, user: str, host: str) -> list[st
     wanted, given = rights_of(role, routines, views), _given(connection, user, host)
     for verb, preposition, rights in (("GRANT", "TO", wanted - given), ("REVOKE", "FROM", given - wanted)):
         for target, privileges in _grouped(rights):
-            _execute(connection, f"{verb} {privileges} ON {target} {preposition} %s@%s", user, host)
+            _execute(connection, f"{verb} {privileges} ON {target} {preposition} {_grantee(user, host)}")
     changed = wanted ^ given
-    return [f"{len(changed)} rights of {user}@{host}"] if changed else []
+    return [f"{len(changed)} rights of {f'{user}@{host}'.removesuffix('@')}"] if changed else []
+
+
+def _grantee(user: str, host: str) -> str:
+    """As GRANT names it; a role has no host."""
+    return f"{_quoted(user)}@{_quoted(host)}" if host else _quoted(user)
 
 
 def _refuse_wide_rights(connection: Connection, user: str, host: str) -> None:

@@ -51,7 +51,8 @@ BEGIN
         CALL mark_first_use(v_key, v_unused, (SELECT answered_at FROM live_call WHERE call_key = v_key));
       END IF;
     ELSEIF v_state IS NULL THEN
-      SET v_outcome = IF(EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key), 'settled', 'unknown_call');
+      SET v_outcome = IF(EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key)
+                         OR EXISTS (SELECT 1 FROM cdr_archive WHERE call_key = v_key), 'settled', 'unknown_call');
     END IF;
     COMMIT;
   END;

@@ -23,7 +23,8 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
     SELECT node INTO v_node FROM live_call WHERE call_key = v_key;
-    IF v_node IS NULL AND EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key) THEN
+    IF v_node IS NULL AND (EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key)
+                           OR EXISTS (SELECT 1 FROM cdr_archive WHERE call_key = v_key)) THEN
       CALL refuse(CONCAT('call_ended: call ', v_key, ' is over'));
     ELSEIF v_node IS NULL THEN
       CALL refuse(CONCAT('unknown_call: there is no call ', v_key));

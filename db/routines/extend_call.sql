@@ -42,7 +42,8 @@ BEGIN
     END IF;
 
     IF v_grant_s IS NULL THEN
-      SET v_outcome = IF(EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key), 'settled', 'unknown_call');
+      SET v_outcome = IF(EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key)
+                         OR EXISTS (SELECT 1 FROM cdr_archive WHERE call_key = v_key), 'settled', 'unknown_call');
     ELSEIF v_grant_s = p_new_grant_s THEN
       SET v_outcome = 'extended';
     ELSEIF v_grant_s <> p_old_grant_s THEN

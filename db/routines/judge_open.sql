@@ -22,7 +22,7 @@ BEGIN
   DECLARE v_first VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin;
 
   -- Whoever settled or recorded this key first wins: a call must not hold money after its CDR was written.
-  IF EXISTS (SELECT 1 FROM cdr WHERE call_key = p_key) THEN
+  IF EXISTS (SELECT 1 FROM cdr WHERE call_key = p_key) OR EXISTS (SELECT 1 FROM cdr_archive WHERE call_key = p_key) THEN
     SET p_outcome = 'call_ended';
   ELSE
     -- Exact without a lock of its own: every call of this user locks the purse of leg 0.

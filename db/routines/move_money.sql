@@ -58,7 +58,10 @@ BEGIN
   END;
 
   SELECT account_id, amount, balance_after AS balance, available_after AS available
-    FROM entry
-   WHERE entry_key = v_key AND kind = p_kind
+    FROM (SELECT account_id, amount, balance_after, available_after FROM entry WHERE entry_key = v_key AND kind = p_kind
+          UNION ALL
+          SELECT account_id, amount, balance_after, available_after
+            FROM entry_archive
+           WHERE entry_key = v_key AND kind = p_kind) AS posted
    ORDER BY account_id <> p_account_id;
 END

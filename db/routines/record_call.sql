@@ -48,7 +48,8 @@ BEGIN
 
     IF v_live IS NOT NULL THEN
       SET v_outcome = 'live';
-    ELSEIF EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key) THEN
+    ELSEIF EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key)
+           OR EXISTS (SELECT 1 FROM cdr_archive WHERE call_key = v_key) THEN
       SET v_outcome = 'already';
     ELSE
       CALL write_record(v_key, p_content, v_now);

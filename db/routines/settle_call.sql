@@ -4,7 +4,7 @@
 -- end_reason, sip_code, carrier, carrier_cost (text, what the carrier charges; null: not known), ended_ago_ms and legs [{"leg":0,"charge":"0.12"}, ..], each leg of the call once.
 --
 -- Answers a row a leg: outcome, grant_s, leg, account_id, charge, balance. 'settled'; 'already' with the first
--- result; 'stale' if the grant is another by now: work it out again; 'refunded' if the reaper had charged the whole
+-- result, though the call is archived; 'stale' if the grant is another by now: work it out again; 'refunded' if the reaper had charged the whole
 -- grant (the difference went back, the CDR is complete); 'unknown_call'.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE settle_call(
   IN p_call_key LONGTEXT,
@@ -19,6 +19,7 @@ BEGIN
   DECLARE v_accounts LONGTEXT;
   DECLARE v_live_grant_s INT UNSIGNED;
   DECLARE v_cdr_grant_s INT UNSIGNED;
+  DECLARE v_archived_grant_s INT UNSIGNED;
   DECLARE v_provisional BOOLEAN DEFAULT FALSE;
   DECLARE v_outcome VARCHAR(32);
 
@@ -48,7 +49,8 @@ BEGIN
     SELECT grant_s, provisional INTO v_cdr_grant_s, v_provisional FROM cdr WHERE call_key = v_key FOR UPDATE;
 
     IF v_live_grant_s IS NULL AND v_cdr_grant_s IS NULL THEN
-      SET v_outcome = 'unknown_call';
+      SELECT grant_s INTO v_archived_grant_s FROM cdr_archive WHERE call_key = v_key;
+      SET v_outcome = IF(v_archived_grant_s IS NULL, 'unknown_call', 'already');
     ELSEIF v_live_grant_s IS NULL AND NOT v_provisional THEN
       SET v_outcome = 'already';
     ELSEIF NOT (JSON_VALUE(p_content, '$.grant_s') <=> COALESCE(v_live_grant_s, v_cdr_grant_s)) THEN
@@ -63,8 +65,15 @@ BEGIN
     COMMIT;
   END;
 
-  SELECT v_outcome AS outcome, COALESCE(v_live_grant_s, v_cdr_grant_s) AS grant_s,
-         cdr_leg.leg, cdr_leg.account_id, cdr_leg.charge, cdr_leg.balance_after AS balance
-    FROM (SELECT 1) AS one LEFT JOIN cdr_leg ON cdr_leg.call_key = v_key
-   ORDER BY cdr_leg.leg;
+  IF v_archived_grant_s IS NULL THEN
+    SELECT v_outcome AS outcome, COALESCE(v_live_grant_s, v_cdr_grant_s) AS grant_s,
+           cdr_leg.leg, cdr_leg.account_id, cdr_leg.charge, cdr_leg.balance_after AS balance
+      FROM (SELECT 1) AS one LEFT JOIN cdr_leg ON cdr_leg.call_key = v_key
+     ORDER BY cdr_leg.leg;
+  ELSE
+    SELECT v_outcome AS outcome, v_archived_grant_s AS grant_s, leg, account_id, charge, balance_after AS balance
+      FROM cdr_leg_archive
+     WHERE call_key = v_key
+     ORDER BY leg;
+  END IF;
 END

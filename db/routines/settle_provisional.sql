@@ -63,6 +63,7 @@ BEGIN
          carrier_cost = JSON_VALUE(p_content, '$.carrier_cost'),
          routes = NULL,
          provisional = FALSE,
+         position = 0, -- so that the export publishes it again
          settled_at = p_now
    WHERE call_key = p_key;
 

@@ -8,3 +8,4 @@ UNION ALL
 SELECT 'forced_floor', account_id, 0, forced_floor
   FROM purse
  WHERE forced_floor < 0 AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.account_id = purse.account_id AND entry.forced)
+   AND NOT EXISTS (SELECT 1 FROM balance_checkpoint AS past WHERE past.account_id = purse.account_id AND past.forced)

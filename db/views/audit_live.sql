@@ -18,3 +18,6 @@ SELECT 'leg_without_call', live_leg.call_key, 0, COUNT(*)
 UNION ALL
 SELECT 'live_and_settled', live_call.call_key, 1, 2
   FROM live_call JOIN cdr ON cdr.call_key = live_call.call_key
+UNION ALL
+SELECT 'live_and_settled', live_call.call_key, 1, 2
+  FROM live_call JOIN cdr_archive ON cdr_archive.call_key = live_call.call_key

@@ -259,6 +259,20 @@ def call_record(account_id: int | None, **more: Any) -> CallRecord:
     return replace(plain, **more)
 
 
+def rows_read(ledger: Ledger, ask: Callable[[Ledger], object]) -> int:
+    """How many rows the server touched for it, by index or otherwise."""
+
+    def touched() -> int:
+        rows = ledger._select("SHOW SESSION STATUS")
+        return sum(int(row["Value"]) for row in rows if row["Variable_name"].startswith("Handler_read_"))
+
+    ask(ledger)
+    idle = -touched() + touched()
+    before = touched()
+    assert ask(ledger) is not None
+    return touched() - before - idle
+
+
 def refused(ask: Callable[[], object]) -> str:
     """The token of the refusal, "" if there was none."""
     try:

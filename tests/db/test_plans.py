@@ -6,7 +6,7 @@ import pytest
 
 from billing.ledger import Ledger
 from stack.mariadb import PrivateMariaDB
-from tests.db.bank import Bank, new_key, request, settlement
+from tests.db.bank import Bank, new_key, request, rows_read, settlement
 
 CALLS, ACCOUNTS, RATES, LIVE = 30_000, 300, 20_000, 2_000
 BUSY = 7
@@ -62,20 +62,6 @@ def filled(server: PrivateMariaDB) -> Iterator[Bank]:
     bank.drop()
 
 
-def _rows_read(ledger: Ledger, ask: Callable[[Ledger], object]) -> int:
-    """How many rows the server touched for it, by index or otherwise."""
-
-    def touched() -> int:
-        rows = ledger._select("SHOW SESSION STATUS")
-        return sum(int(row["Value"]) for row in rows if row["Variable_name"].startswith("Handler_read_"))
-
-    ask(ledger)
-    idle = -touched() + touched()
-    before = touched()
-    assert ask(ledger) is not None
-    return touched() - before - idle
-
-
 @pytest.mark.parametrize(
     ("role", "ask"),
     [
@@ -98,7 +84,7 @@ def test_a_question_reads_few_rows(filled: Bank, role: str, ask: Callable[[Ledge
     """By index, to the end."""
     ledger = filled.another(role)
 
-    assert _rows_read(ledger, ask) < FEW
+    assert rows_read(ledger, ask) < FEW
     ledger.close()
 
 
@@ -112,7 +98,7 @@ def test_a_call_reads_few_rows(filled: Bank) -> None:
         ledger.answer_call(key, 0)
         return ledger.settle_call(key, settlement(["0.5"]))
 
-    assert _rows_read(ledger, call) < FEW
+    assert rows_read(ledger, call) < FEW
     ledger.close()
 
 
@@ -120,7 +106,7 @@ def test_the_audit_reads_each_row_a_few_times_at_most(filled: Bank) -> None:
     """Linear in the history: no join of all with all."""
     ledger = filled.another("cashier")
 
-    rows = _rows_read(ledger, lambda ledger: ledger.audit())
+    rows = rows_read(ledger, lambda ledger: ledger.audit())
 
     assert rows < 5 * (2 * CALLS + LIVE + 10 * ACCOUNTS)
     ledger.close()

@@ -8,15 +8,17 @@ import pymysql
 import pytest
 
 from billing.errors import MeterlineError
-from db.grants import OWNER, READER
+from db.grants import ADMINISTRATOR, ARCHIVIST, OWNER, READER
 from tests.db.bank import Bank, new_key, request, settlement
 
-ROLES = ("proxy", "cashier", "admin")
+ROLES = ("proxy", "cashier", "admin", "administrator")
+"""The logins of programs, and a person who was given the administrators' role."""
 ROUTINES_ONLY_TABLES = (
     "purse", "entry", "money_key", "live_call", "live_leg", "cdr", "cdr_leg", "node", "loaded_object", "call_count",
     "alarm", "account_prefix", "user_prefix", "premium_prefix", "end_mark", "credential_digest", "carrier",
     "carrier_prefix", "carrier_state", "shown_number",
     "card_batch", "card", "voucher_batch", "voucher", "voucher_refusal", "guess_count", "zone_offset",
+    "export_position", "retention", "balance_checkpoint", "cdr_archive", "cdr_leg_archive", "entry_archive",
 )  # fmt: skip
 CONFIGURATION_TABLES = (
     "user", "credential_card", "trunk", "trunk_address", "credential_caller_number",
@@ -35,6 +37,7 @@ EXECUTE = {
     "cashier": {
         "top_up", "refund", "adjust", "transfer", "identify_account", "identify_card", "audit", "acknowledge_alarms",
         "activate_cards", "activate_card", "activate_vouchers", "redeem_voucher", "card_quote", *CARDS,
+        "account_statement", "archivable", "audit_archive", "export_cdrs",
     },
     "admin": {
         "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",
@@ -46,6 +49,7 @@ EXECUTE = {
         "create_carrier", "set_carrier", "set_carrier_status", "set_account_routing",
         "set_tariff_routing", "put_shown_number", "remove_shown_number",
         "issue_cards", "issue_vouchers", *CARDS,
+        "account_statement", "archivable", "archive", "audit_archive", "export_cdrs",
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
     },
 }  # fmt: skip
@@ -58,10 +62,13 @@ def role(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+EXECUTE["administrator"] = EXECUTE["admin"]
+
+
 @pytest.fixture
 def thief(bank: Bank, role: str) -> Iterator[Any]:
     """A bare connection with the role's password, and what it is told when it tries something."""
-    connection = bank.plain(role)
+    connection = person(bank) if role == "administrator" else bank.plain(role)
 
     def tries(sql: str) -> int:
         """The server's error code, 0 if it worked."""
@@ -76,6 +83,17 @@ def thief(bank: Bank, role: str) -> Iterator[Any]:
 
     yield tries
     connection.close()
+
+
+def person(bank: Bank) -> Any:
+    """Anna, who has a login of her own and was given the role, as docs/database.md says."""
+    for sql in (
+        "CREATE OR REPLACE USER anna@'127.0.0.1' IDENTIFIED BY 'her own'",
+        f"GRANT {ADMINISTRATOR} TO anna@'127.0.0.1'", f"SET DEFAULT ROLE {ADMINISTRATOR} FOR anna@'127.0.0.1'",
+    ):  # fmt: skip
+        bank.sql(sql)
+    address = {"host": "127.0.0.1", "port": bank.server.port, "database": bank.database}
+    return pymysql.connect(**address, user="anna", password="her own", autocommit=True)
 
 
 @pytest.mark.parametrize("table", ROUTINES_ONLY_TABLES)
@@ -179,6 +197,25 @@ def test_no_login_shadows_a_table_or_makes_code(thief: Any) -> None:
         assert thief(sql) != 0, sql
 
 
+def test_what_an_administrator_does_bears_his_name(bank: Bank) -> None:
+    """The role is no login: the server, and so the ledger, knows who it is; and the rights are those of the admin's."""
+    anna = person(bank)
+    with anna.cursor() as cursor:
+        cursor.execute("CALL put_tariff('of Anna', NULL, 'EUR', 4, 'half_up', 'UTC')")
+        cursor.fetchall()
+        cursor.execute("SELECT USER(), CURRENT_ROLE()")
+        assert ("anna@127.0.0.1", ADMINISTRATOR) == cursor.fetchone()
+        cursor.execute("SET ROLE NONE")
+        with pytest.raises(pymysql.err.MySQLError):
+            cursor.execute("SELECT 1 FROM v_account")
+    anna.close()
+    rights = (
+        "SELECT table_name, privilege_type FROM information_schema.table_privileges WHERE table_schema = DATABASE()"
+        " AND grantee LIKE %s ORDER BY 1, 2"
+    )
+    assert bank.sql(rights, f"'{ADMINISTRATOR}'%") == bank.sql(rights, "'meterline_admin'@'localhost'") != []
+
+
 def test_no_login_chooses_the_time(thief: Any) -> None:
     """SET timestamp would make a call last no time at all."""
     assert thief("SET timestamp = 1") in DENIED
@@ -201,7 +238,7 @@ def test_a_login_executes_its_own_routines_and_no_others(bank: Bank, role: str, 
     assert EXECUTE[role] == allowed
 
 
-@pytest.mark.parametrize("user", [OWNER, READER])
+@pytest.mark.parametrize("user", [OWNER, ARCHIVIST, READER])
 def test_nobody_logs_in_as_a_definer(bank: Bank, user: str) -> None:
     """Locked, whatever the password."""
     bank.sql(f"SELECT 1 FROM mysql.user WHERE user = '{user}'")

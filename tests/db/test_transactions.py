@@ -32,7 +32,8 @@ def _public_routines(bank: Bank) -> dict[str, int]:
         "SELECT DISTINCT r.routine_name AS name, (SELECT COUNT(*) FROM information_schema.parameters AS p"
         " WHERE p.specific_schema = r.routine_schema AND p.specific_name = r.routine_name) AS arguments"
         " FROM information_schema.routines AS r JOIN mysql.procs_priv AS g ON g.routine_name = r.routine_name"
-        " AND g.db = r.routine_schema WHERE r.routine_schema = DATABASE() AND g.user <> 'meterline_owner'"
+        " AND g.db = r.routine_schema WHERE r.routine_schema = DATABASE()"
+        " AND g.user NOT IN ('meterline_owner', 'meterline_archivist')"
     )
     return {row["name"]: row["arguments"] for row in rows}
 

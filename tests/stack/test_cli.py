@@ -1,12 +1,9 @@
 """The command line on a real ledger: each command as a person calls it, for people and as JSON."""
 
 import json
-import os
-import subprocess
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from ulid import ULID
@@ -14,60 +11,8 @@ from ulid import ULID
 from billing.ledger import Ledger
 from billing.ledger_types import CallRecord, OpenLeg, OpenRequest, Settlement
 from billing.settings import Settings, load
-from stack.mariadb import PrivateMariaDB, os_user
-from stack.node import SECRETS, toml, write_private
-
-CHECKOUT = Path(__file__).parents[2]
-PASSWORD = "0123456789abcdef0123456789abcdef"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command left behind."""
-
-    code: int
-    output: str
-    complaint: str
-
-    @property
-    def json(self):
-        assert (0, "") == (self.code, self.complaint)
-        return json.loads(self.output)
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    """A settings file for a database that is there but empty."""
-    folder = tmp_path_factory.mktemp("cli")
-    with PrivateMariaDB(folder / "mariadb") as server:
-        content = {
-            "database": {
-                "socket": str(server.socket),
-                "setup_user": os_user(),
-                **{name: PASSWORD for name in SECRETS if name.endswith("_password")},
-            },
-            "node": {"name": "node1", "state_dir": str(folder / "state")},
-            "sip": {"realm": "meterline.test", "listen": ["udp:127.0.0.1:5060"]},
-        }
-        write_private(folder / "meterline.toml", toml({"card_pin_key": PASSWORD}, content))
-        yield folder / "meterline.toml"
-
-
-@pytest.fixture(scope="module")
-def run(settings):
-    """Runs bin/meterline with these settings."""
-
-    def _run(*words: str, **variables: str) -> Answer:
-        done = subprocess.run(
-            [CHECKOUT / "bin" / "meterline", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"PATH": os.environ["PATH"], "METERLINE_SETTINGS": str(settings), **variables},
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
-
-    return _run
+from stack.mariadb import os_user
+from tests.support.commands import Answer
 
 
 @dataclass(frozen=True)

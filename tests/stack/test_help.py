@@ -1,0 +1,134 @@
+"""The command line as a whole: every help text, every example in one, every option that the guide names, completion."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from cli.app import app, main
+
+CHECKOUT = Path(__file__).parents[2]
+OPERATOR = (CHECKOUT / "docs" / "operator.md").read_text(encoding="utf-8")
+SECTION = OPERATOR.split("\n## Commands\n")[1].split("\n## ")[0]
+ROW = re.compile(r"^\| `meterline ([^`]*)` \|(.*)\|$", re.MULTILINE)
+EXAMPLE = re.compile(r"^ *(Example: meterline|As in:) (.*)$", re.MULTILINE)
+ANSWERLESS = {"db migrate", "rate"}
+"""Says what it changed; answers in JSON anyway."""
+
+
+def walk(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group below it, itself first."""
+    yield words, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from walk(inner, (*words, name))
+
+
+COMMANDS = dict(walk(typer.main.get_command(app)))
+RUNNABLE = {words: command for words, command in COMMANDS.items() if not getattr(command, "commands", None)}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Usage, a sentence, and each option and argument with its own; no settings and no database are needed."""
+    assert 0 == main([*words, "--help"])
+    shown = capsys.readouterr().out
+
+    assert shown.startswith(f"Usage: {' '.join(('meterline', *words))} ")
+    command = COMMANDS[words]
+    assert (command.help or "").split("\n\n")[0].strip().endswith(".")
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{words}: {parameter.name} is not explained"
+
+
+@pytest.mark.parametrize("words", RUNNABLE, ids=" ".join)
+def test_every_command_that_answers_can_do_so_for_programs(words: tuple[str, ...]) -> None:
+    """`--json`."""
+    options = {option for parameter in RUNNABLE[words].params for option in parameter.opts}
+    assert ("--json" in options) or " ".join(words) in ANSWERLESS
+
+
+@pytest.mark.parametrize(("usage", "text"), ROW.findall(SECTION))
+def test_the_options_that_the_guide_names_exist(usage: str, text: str) -> None:
+    """In the usage and in the explanation."""
+    words = tuple(word for word in usage.split() if re.fullmatch(r"[a-z][a-z0-9-]*", word))
+    while words not in COMMANDS:
+        words = words[:-1]
+    assert words, usage
+    known = {option for parameter in COMMANDS[words].params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert set() == set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", usage)) - known
+
+
+def test_the_examples_can_be_found() -> None:
+    """Where there is one, it is seen."""
+    marked = sum(len(re.findall("Example|As in", command.help or "")) for command in COMMANDS.values())
+    assert marked == len(examples()) >= 3
+
+
+def examples() -> list[list[str]]:
+    """The words after `Example: meterline` and `As in:`, which leaves out what is before the command's own name."""
+    found = []
+    for words, command in COMMANDS.items():
+        for mark, line in EXAMPLE.findall(command.help or ""):
+            found.append([*(words[:-1] if mark == "As in:" else ()), *shlex.split(line)])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shell", "asked"),
+    [
+        ("bash", {"COMP_WORDS": "meterline {}", "COMP_CWORD": "1"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "meterline {}"}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("stat", {"statement"}), ("traf", {"traffic"}), ("au", {"audit"}), ("cd", {"cdrs"})]
+)
+def test_a_shell_completes_commands(shell: str, asked: dict[str, str], typed: str, wanted: set[str]) -> None:
+    """As its completion script asks."""
+    variables = {name: text.format(typed) for name, text in asked.items()}
+    answer = meterline({"_METERLINE_COMPLETE": f"complete_{shell}", **variables})
+    assert wanted == set(re.findall(r'^([a-z]+)$|"([a-z]+)":', answer)[0]) - {""}
+
+
+def test_a_shell_completes_options() -> None:
+    """Those of the command that was typed."""
+    answer = meterline(
+        {"_METERLINE_COMPLETE": "complete_bash", "COMP_WORDS": "meterline statement acme --z", "COMP_CWORD": "3"}
+    )
+    assert ["--zone"] == answer.split()
+
+
+@pytest.mark.parametrize(("shell", "mark"), [("bash", "complete -o default -F"), ("zsh", "#compdef meterline")])
+def test_the_completion_script_of_a_shell_can_be_shown(shell: str, mark: str) -> None:
+    """What --show-completion shows and --install-completion installs."""
+    assert mark in meterline({"_METERLINE_COMPLETE": f"source_{shell}"})
+
+
+def test_bash_itself_completes(tmp_path: Path) -> None:
+    """A real bash, with the script that it was given, puts the rest of the word there."""
+    script = tmp_path / "completion"
+    script.write_text(meterline({"_METERLINE_COMPLETE": "source_bash"}), encoding="utf-8")
+    asked = (
+        f"source {script}; PATH={CHECKOUT / 'bin'}:$PATH; COMP_WORDS=(meterline traf); COMP_CWORD=1;"
+        ' _meterline_completion meterline; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
+    assert ("traffic\n", "") == (done.stdout, done.stderr)
+
+
+def meterline(variables: dict[str, str]) -> str:
+    """What bin/meterline prints when a shell asks it so."""
+    environment = {"PATH": os.environ["PATH"], **variables}
+    done = subprocess.run(
+        [CHECKOUT / "bin" / "meterline"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert "" == done.stderr
+    return done.stdout
