@@ -77,5 +77,9 @@ BEGIN
   END IF;
   SELECT account_id, amount, balance_after AS balance, available_after AS available
     FROM entry
+   WHERE entry_key = v_key AND kind = 'voucher'
+  UNION ALL
+  SELECT account_id, amount, balance_after, available_after
+    FROM entry_archive
    WHERE entry_key = v_key AND kind = 'voucher';
 END
