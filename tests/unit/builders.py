@@ -62,6 +62,7 @@ def leg(number=0, balance="10", **more):
         "calls": 0,
     }
     money = {"balance", "held", "credit_limit", "low_balance", "daily_spend_limit", "spent_today"}
+    money |= {"parent_hold_limit", "parent_held"}
     values |= {name: Decimal(value) if name in money and value is not None else value for name, value in more.items()}
     return Leg(**values)
 

@@ -356,3 +356,40 @@ def test_upper_level_in_its_last_second_is_unavailable():
 def test_module_keeps_the_outcome_it_waits_for():
     """The one outcome that means a call is up is spelled as in the ledger's routine."""
     assert "opened" == authorization.OPENED
+
+
+# --- what a child may hold, where a user may call -----------------------------------------------------------
+
+
+def test_quote_is_within_what_a_child_may_hold_of_its_parents_money():
+    """Both are rich; 0.30 of the parent's money are 30 s, less what other calls of the child hold of it."""
+    rich = leg(1, balance="100")
+    assert 30 == quoted(leg(parent_hold_limit="0.3"), rich).max_duration_s
+    assert 20 == quoted(leg(parent_hold_limit="0.3", parent_held="0.1"), rich).max_duration_s
+    assert 0 == quoted(leg(parent_hold_limit="0.3", parent_held="0.4"), rich).max_duration_s
+    assert 30 in steps_of(leg(parent_hold_limit="0.3"), rich)
+
+
+def test_who_may_hold_nothing_hears_unavailable():
+    """The leg is the parent's, and so the caller does not learn of it; the detail names it."""
+    found = refusal_of(caller(leg(parent_hold_limit="0"), leg(1)), quoted(leg(parent_hold_limit="0"), leg(1)))
+    assert ("unavailable", 1, "leg 1: parent_hold_limit: account account 1") == (
+        *(found.token, found.leg, found.detail),
+    )
+    ledger = Ledger(open_call=not_opened("parent_hold_limit", 1))
+    told = refused(ledger, leg(), leg(1))
+    assert ("unavailable", True) == (told.token, "parent_hold_limit" in told.detail)
+
+
+def test_a_users_longest_call_is_his_own():
+    """Beside the account's: the shorter one counts."""
+    ledger = Ledger(open_call=opened())
+    start(ledger, leg(longest_call_s=100), user_longest_call_s=40)
+    start(ledger, leg(longest_call_s=30), user_longest_call_s=40)
+    assert [40, 30] == [request.limit_s for _, request in ledger.asked_for("open_call")]
+
+
+def test_a_barred_number_is_refused_before_the_ledger_is_asked():
+    """No money was held."""
+    told = refused(Ledger(), leg(prefix_rules="-49"))
+    assert ("destination_barred", "leg 0 account account 0: 4930123: prefix 49 is barred") == (told.token, told.detail)

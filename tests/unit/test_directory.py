@@ -183,3 +183,10 @@ def test_draft_of_a_killed_publisher_does_no_harm(tmp_path):
     assert publish(FULL, path) is True
     assert FULL == DirectoryFile(path).current()
     assert ["directory.json"] == [one.name for one in tmp_path.iterdir()]
+
+
+def test_premium_ranges_come_back_from_their_text():
+    """By prefix, as barring takes them; a file of an older version has none."""
+    directory = Directory(premium_prefixes=(("979", "international"), ("449", "United Kingdom")))
+    assert {"979": "international", "449": "United Kingdom"} == Directory.from_json(directory.to_json()).premium
+    assert {} == Directory.from_json('{"trunks": [], "carriers": []}').premium

@@ -16,6 +16,7 @@ from billing.errors import InvalidAmount, KeyConflict, LedgerBusy, LedgerError, 
 from billing.instance import instance_in
 from billing.journal import JournalBusy, JournalReader, JournalTail, JournalUnwritable, JournalWriter
 from billing.ledger_types import Alarm, CarrierRow, Claim, TrunkRow
+from billing.ledger_types_accounts import PremiumPrefix
 from billing.logs import EventLog
 from billing.settings import Settings
 from tests.unit.builders import Ledger, settled, to_settle
@@ -351,6 +352,15 @@ def test_trunks_and_carriers_are_published(node):
     run_until(drain, ledger, "reap_calls")
     directory = DirectoryFile(node.node.state_dir / "directory.json").current()
     assert (["office"], ["first"]) == ([one.name for one in directory.trunks], [one.name for one in directory.carriers])
+
+
+def test_premium_ranges_and_owners_of_trunks_are_published(node):
+    """What a call is judged by without asking the ledger."""
+    ledger = quiet(trunks=(replace(TRUNK, owner_account_id=5),), premium_prefixes=(PremiumPrefix("979", "x", "y"),))
+    drain = Drain(node, ledger)
+    run_until(drain, ledger, "reap_calls")
+    directory = DirectoryFile(node.node.state_dir / "directory.json").current()
+    assert ({"979": "x"}, 5) == (directory.premium, directory.trunks[0].owner_account_id)
 
 
 def test_slip_in_one_trunk_keeps_no_other_out(node, logged):

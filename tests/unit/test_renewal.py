@@ -1,5 +1,6 @@
 """How far a call that is up can be funded further."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -146,3 +147,15 @@ def test_hold_of_the_new_grant_is_never_above_the_money(increment_s, free_second
         assert hold <= holds[0] <= hold + available
     if found.grant_s < grant_s + CALLS.grant_s:
         assert price.cost(found.grant_s + 1) > hold + available
+
+
+def test_grant_grows_as_far_as_a_child_may_hold_of_its_parents_money():
+    """The parent is rich; the account below may hold 0.05 more of it: five seconds."""
+    above = replace(live_leg(1), parent_room=Decimal("0.05"))
+    assert Renewal(125, "") == renew(Ledger(extend_call=granted), live_call(live_leg(), above), CALLS)
+
+
+def test_refusal_for_a_parents_money_is_tried_again():
+    """Another call of the child took the rest between look and hold: the grant stays, and the keeper asks again."""
+    ledger = Ledger(extend_call=extended(120, "parent_hold_limit", 1))
+    assert Renewal(120, "parent_hold_limit") == renew(ledger, live_call(), CALLS)

@@ -133,6 +133,26 @@ def test_number_without_a_rate_is_unknown(world, node, script, journal):
     assert ([404], "destination_unknown") == (world.replied, journal()[0]["result"])
 
 
+def test_a_users_calls_too_fast_are_refused(world, node, script):
+    """His own limit, beside the account's; a colleague is not held up by him."""
+    for user_id, number in ((7, 1), (7, 2), (8, 3)):
+        use(node, caller(leg(), user_id=user_id, user_max_calls_per_second=1))
+        world.request(ci=f"call-{number}")
+        script.authorize()
+        assert ([480] if number == 2 else []) == world.replied
+
+
+def test_a_premium_number_is_refused(world, node, script, journal):
+    """403 before the ledger is asked, by what the node's directory says."""
+    directory = Directory(premium_prefixes=(("4930", "a range"),))
+    publish(directory, node.settings.node.state_dir / "directory.json")
+    script.authorize()
+    assert ([403], "destination_barred", []) == (
+        *(world.replied, journal()[0]["result"], node.ledger.asked_for("open_call")),
+    )
+    assert journal()[0]["detail"].endswith("prefix 4930 (a range) is premium")
+
+
 def test_calls_too_fast_are_refused(world, node, script):
     """Above the account's calls a second: 480 with a time to wait, whatever the user."""
     use(node, caller(leg(max_calls_per_second=2)))

@@ -1,10 +1,14 @@
 """Who is calling: four ways to know, and what a guesser learns."""
 
+from dataclasses import replace
+
 import pytest
 
+from billing.directory import Directory, publish
 from billing.errors import Refused
 from kemi import identity, lockout
 from tests.unit.builders import Ledger, caller, leg
+from tests.unit.kemi.conftest import GATEWAY, IVR
 
 CARD = [("X-Meterline-Card", "700100"), ("X-Meterline-PIN", "1234")]
 
@@ -268,6 +272,24 @@ def test_wrong_pin_is_refused(world, node):
     """A wrong PIN is 403."""
     with_card(world, node, pin="1235")
     assert "bad_credentials" == refusal()
+
+
+@pytest.mark.parametrize(("owner", "outcome"), [(None, ""), (100, ""), (101, ""), (102, "bad_credentials")])
+def test_a_resellers_ivr_takes_his_own_cards_alone(world, node, owner, outcome):
+    """The trunk's owner is in the card's chain, or it is the vendor's; another's card is like a wrong PIN."""
+    trunk = replace(IVR, owner_account_id=owner)
+    publish(Directory((trunk,)), node.settings.node.state_dir / "directory.json")
+    use(node, identify_card=caller(leg(), leg(1), pin_hash=identity.pin_hash("700100", "1234")))
+    world.request(si="198.51.100.1", headers=CARD)
+    assert outcome == (refusal() if outcome else identity.identify() and "")
+
+
+@pytest.mark.parametrize(("owner", "outcome"), [(None, ""), (100, ""), (102, "unknown_caller")])
+def test_a_resellers_trunk_takes_his_own_callers_alone(world, node, owner, outcome):
+    """Also one that was moved away from under him."""
+    publish(Directory((replace(GATEWAY, owner_account_id=owner),)), node.settings.node.state_dir / "directory.json")
+    world.request(si="198.51.100.2", fU="493011")
+    assert outcome == (refusal() if outcome else identity.identify() and "")
 
 
 @pytest.mark.parametrize(
