@@ -46,18 +46,21 @@ def stored(url: str) -> list[tuple[str, str, str]]:
         return []
 
 
-def values_of(url: str, name: str) -> list[str]:
-    """The values that the dialogs in the store have for a variable; none when it cannot be read."""
+def variables(url: str) -> list[dict[str, str]]:
+    """The variables of each dialog in the store, also of ended ones; none when it cannot be read."""
     path = url.removeprefix("sqlite:///")
     sql = (
-        "SELECT var.dialog_value FROM dialog_vars AS var JOIN dialog ON dialog.hash_entry = var.hash_entry"
-        " AND dialog.hash_id = var.hash_id WHERE var.dialog_key = ? AND dialog.state <> 5 AND var.dialog_value <> ''"
+        "SELECT dialog.hash_entry, dialog.hash_id, var.dialog_key, var.dialog_value FROM dialog JOIN dialog_vars AS var"
+        " ON var.hash_entry = dialog.hash_entry AND var.hash_id = dialog.hash_id ORDER BY var.id"
     )
+    found: dict[tuple[int, int], dict[str, str]] = {}
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=WAIT_MS / 1000)) as store:
-            return [str(row[0]) for row in store.execute(sql, (name,))]
+            for entry, number, name, value in store.execute(sql):
+                found.setdefault((entry, number), {})[name] = str(value)
     except sqlite3.Error:
         return []
+    return list(found.values())
 
 
 def make_writers_wait() -> None:

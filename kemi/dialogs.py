@@ -317,7 +317,6 @@ def end_and_hang_up(reason: str, detail: str = "") -> None:
     """
     if _talked_ms() > here().up_ms and _end_is_written(ksr.dialog_var("k")):
         ksr.set_dialog_var("x", "1")
-        channels.count_off()
     else:
         _record_end(reason, detail)
     hang_up_both_sides()

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from ulid import ULID
 
+from billing import facts
 from billing.board import FILE_NAME, Board
 from billing.breaker import Breaker, monotonic_ms
 from billing.directory import USE_FILE, DirectoryFile, UseFile
 from billing.instance import instance_in
-from billing.journal import JournalUnwritable, JournalWriter
+from billing.journal import JournalTail, JournalUnwritable, JournalWriter
 from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
 from billing.rates import RateLookup
@@ -51,7 +52,7 @@ class Node:
         self.instance = instance_in(state)
         self.directory = DirectoryFile(state / "directory.json")
         self.use = UseFile(state / USE_FILE)
-        self.carriers_before = dialog_store.values_of(os.environ.get("METERLINE_DIALOG_DB", ""), "l")
+        self.carriers_before = channels_before(state, os.environ.get("METERLINE_DIALOG_DB", ""))
         """The carriers (ids) of the calls that were up when this Kamailio started, each as often as it has calls."""
         self._started_ms = monotonic_ms()
         self.board.note("proxy_started_ms", self._started_ms)
@@ -104,6 +105,16 @@ class Node:
             except ValueError as error:  # too long for a line: it must not keep the others from the disk
                 log.event("fact_lost", "err", error=str(error), fact=self._unwritten[0])
             self._unwritten.popleft()
+
+
+def channels_before(state: Path, store: str) -> list[str]:
+    """The carriers of the calls in the dialog store. Those whose end is in the journal only look as if they were up,
+    and give nothing back when that is noticed (end_and_hang_up in kemi/dialogs.py)."""
+    held = {one.get("k", ""): one["l"] for one in dialog_store.variables(store) if one.get("l")}
+    if not held:
+        return []
+    ended = {fact.get("call_key") for fact in JournalTail(state / "journal").facts() if fact["kind"] == facts.ENDED}
+    return [carrier for call_key, carrier in held.items() if call_key not in ended]
 
 
 _node: Node | None = None

@@ -1,9 +1,14 @@
 """Channels of carriers: counted where the call is, given back once, found again after a restart."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
+from billing import facts
 from billing.directory import Directory, publish, publish_use
 from kemi import channels
+from kemi.node import channels_before
 from tests.unit.kemi.conftest import carrier
 
 FIRST = ("sip:4930123@192.0.2.1:5060;transport=udp",)
@@ -92,6 +97,29 @@ def test_calls_that_a_restart_brought_back_count(world, node, script):
     node.carriers_before = ["1", "2", "2"]
     assert [SECOND] == call(world, script, 1)
     assert (1, 3) == (used(world), used(world, 2))
+
+
+def test_which_calls_a_restart_brings_back(tmp_path, node):
+    """One each, at the carrier that it came to last; not those whose end is written, nor those of former versions."""
+    store = tmp_path / "store.sqlite"
+    with contextlib.closing(sqlite3.connect(store)) as made:
+        made.execute("CREATE TABLE dialog (hash_entry, hash_id)")
+        made.execute("CREATE TABLE dialog_vars (id INTEGER PRIMARY KEY, hash_entry, hash_id, dialog_key, dialog_value)")
+        rows = [
+            *[(1, 1, "k", "UP"), (1, 1, "l", "3"), (1, 1, "l", "2")],
+            *[(1, 2, "k", "OVER"), (1, 2, "l", "2")],
+            *[(2, 1, "k", "OLD")],
+            *[(2, 2, "k", "FREE"), (2, 2, "l", "")],
+            *[(9, 9, "k", "GONE"), (9, 9, "l", "2")],
+        ]
+        made.executemany("INSERT INTO dialog VALUES (?, ?)", [(1, 1), (1, 2), (2, 1), (2, 2)])
+        made.executemany(
+            "INSERT INTO dialog_vars (hash_entry, hash_id, dialog_key, dialog_value) VALUES (?, ?, ?, ?)", rows
+        )
+        made.commit()
+    node.record(facts.ended("OVER", 1000, "caller", 2))
+    assert ["2"] == channels_before(tmp_path, f"sqlite:///{store}")
+    assert [] == channels_before(tmp_path, "sqlite:///nowhere")
 
 
 def test_while_they_are_counted_nobody_gets_a_channel_that_may_be_taken(world, node, script):
