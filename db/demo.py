@@ -54,24 +54,26 @@ _CARDS = (
     _Card("empty card", "0"),
 )
 
-_RATES = (  # prefix, destination, retail and wholesale price a minute
-    ("49", "Germany", "0.60", "0.30"),
-    ("4915", "Germany mobile", "1.20", "0.90"),
-    ("49800", "Germany freephone", "0", "0"),
-    ("44", "United Kingdom", "0.90", "0.50"),
-    ("1", "North America", "0.45", "0.20"),
+_RATES = (  # prefix, destination, price a minute: retail, wholesale, and what a carrier with prices takes
+    ("49", "Germany", "0.60", "0.30", "0.12"),
+    ("4915", "Germany mobile", "1.20", "0.90", "0.66"),
+    ("49800", "Germany freephone", "0", "0", "0"),
+    ("44", "United Kingdom", "0.90", "0.50", "0.30"),
+    ("1", "North America", "0.45", "0.20", "0.06"),
 )
 _PREMIUM_PREFIX = "49900"
+_CARRIER_TARIFF = "Carrier charges"
 
 
 class DemoCarrier(NamedTuple):
-    """A gateway that calls go to, lower priority first."""
+    """A gateway that calls go to, lower priority first; `priced`: what it charges is known."""
 
     name: str
     host: str
     port: int
     priority: int = 0
     transport: str = "udp"
+    priced: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,9 @@ def _tariffs(admin: Ledger) -> dict[str, int]:
     by_second = admin.put_tariff("Retail by the second", CURRENCY)
     by_minute = admin.put_tariff("Retail by the minute", CURRENCY)
     buys = admin.put_tariff("Northwind buys", CURRENCY)
-    for prefix, destination, retail, wholesale in _RATES:
+    carrier = admin.put_tariff(_CARRIER_TARIFF, CURRENCY)
+    for prefix, destination, retail, wholesale, cost in _RATES:
+        admin.put_rate(carrier, prefix, destination, price=cost)
         admin.put_rate(by_second, prefix, destination, price=retail)
         admin.put_rate(by_minute, prefix, destination, price=retail, initial_s=60, increment_s=60)
         admin.put_rate(buys, prefix, destination, price=wholesale)
@@ -180,7 +184,7 @@ def _tariffs(admin: Ledger) -> dict[str, int]:
 def _sold(admin: Ledger, reseller_id: int) -> int:
     """What Northwind sells at: his own tariff, at the vendor's retail prices."""
     tariff_id = admin.put_tariff("Northwind sells", CURRENCY, owner_account_id=reseller_id)
-    for prefix, destination, retail, _ in _RATES:
+    for prefix, destination, retail, *_ in _RATES:
         admin.put_rate(tariff_id, prefix, destination, price=retail)
     admin.put_rate(tariff_id, _PREMIUM_PREFIX, "Germany premium", price="3.00", blocked=True)
     return tariff_id
@@ -224,7 +228,12 @@ def _extension(admin: Ledger, account_id: int, name: str, realm: str, secrets: D
 def _carriers(admin: Ledger, carriers: Sequence[DemoCarrier]) -> dict[str, int]:
     return {
         one.name: admin.create_carrier(
-            one.name, one.host, port=one.port, transport=one.transport, priority=one.priority
+            one.name,
+            one.host,
+            port=one.port,
+            transport=one.transport,
+            priority=one.priority,
+            **({"tariff": _CARRIER_TARIFF} if one.priced else {}),
         )
         for one in carriers
     }

@@ -25,7 +25,7 @@ from cli.output import money
 from db.demo import DemoCarrier, DemoData, DemoSecrets, load_demo
 from demo import closing, softphone
 from demo.calls import Played
-from demo.script import CARRIER, IVR, acts
+from demo.script import CARRIER, CARRIER_A_SECOND, IVR, acts
 from demo.sip import Carrier
 from demo.stage import Stage, check
 from stack.kamailio import CHECKOUT
@@ -129,7 +129,11 @@ def _close(console: Console, cashier: Ledger, played: list[Played], expected: di
     wrong += closing.show_audit(console, cashier)
     console.print()
     two_legs = next((cdr for cdr in cdrs if len(cdr.legs) > 1), None)
-    if two_legs is not None:
+    if two_legs is None:
+        wrong.append("no call of the reseller's was charged on two levels")
+    else:
+        wrong += closing.show_levels(console, two_legs, CARRIER_A_SECOND)
+        console.print()
         wrong += closing.show_arithmetic(console, two_legs)
         console.print()
     return wrong
@@ -143,7 +147,7 @@ def _load(stack: Stack, carrier: Carrier, admin: Ledger, cashier: Ledger) -> Dem
         cashier,
         realm=settings.sip.realm,
         ivr_network=f"{IVR}/32",
-        carriers=[DemoCarrier(carrier.name, carrier.host, carrier.port)],
+        carriers=[DemoCarrier(carrier.name, carrier.host, carrier.port, priced=True)],
         secrets=DemoSecrets(settings.card_pin_key.get_secret_value()),
     )
     directory = settings.node.state_dir / "directory.json"

@@ -67,6 +67,21 @@ def show_audit(console: Console, ledger: Ledger) -> list[str]:
     return [f"audit: {one.what} {one.id}: {one.actual}, not {one.expected}" for one in differences]
 
 
+def show_levels(console: Console, cdr: Cdr, carrier_a_second: Decimal) -> list[str]:
+    """What each level of a call paid, and to whom, what each seller kept, and the vendor's margin; the faults."""
+    table = _table("A reseller's call, level by level", "who pays", "to whom", ">pays", ">who then pays", ">and keeps")
+    sellers = [*(leg.account_name for leg in cdr.legs[1:]), "the vendor"]
+    costs = [*(leg.charge for leg in cdr.legs[1:]), cdr.carrier_cost]
+    for leg, seller, cost in zip(cdr.legs, sellers, costs, strict=True):
+        kept = money(leg.charge - cost) if cost is not None else "?"
+        table.add_row(leg.account_name, seller, money(leg.charge), money(cost), kept)
+    table.add_row("the vendor", "the carrier", money(cdr.carrier_cost))
+    console.print(table)
+    console.print(f"The vendor's margin of these {cdr.billed_s} s: {money(cdr.margin)}")
+    must = cdr.legs[-1].charge - carrier_a_second * cdr.billed_s
+    return [] if cdr.margin == must else [f"the vendor's margin is {money(cdr.margin)}, not {money(must)}"]
+
+
 def show_arithmetic(console: Console, cdr: Cdr) -> list[str]:
     """One call's charges, worked out again from the rates that its CDR keeps; the faults."""
     console.print("[bold]One CDR's arithmetic[/]")

@@ -17,6 +17,7 @@ CARRIER = "127.0.0.31"
 LANDLINE_A_SECOND = Decimal("0.01")  # 0.60 a minute
 MOBILE_A_SECOND = Decimal("0.02")  # 1.20 a minute
 WHOLESALE_A_SECOND = Decimal("0.005")  # 0.30 a minute, what Northwind pays for Germany
+CARRIER_A_SECOND = Decimal("0.002")  # 0.12 a minute, what the vendor pays the carrier for Germany
 TOP_UP = Decimal("0.05")
 
 Pay = Callable[[int, Decimal], str]
@@ -111,6 +112,7 @@ def _reseller(data: DemoData) -> Act:
     return Act(
         "4  A reseller above a card",
         "The reseller Northwind sold this card. One call, two charges, one transaction: the card pays "
-        "Northwind's price (0.60 a minute), Northwind pays his own (0.30 a minute).",
+        "Northwind's price (0.60 a minute), Northwind pays the vendor's (0.30 a minute), and the vendor pays "
+        "the carrier (0.12 a minute).",
         [plan],
     )

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from rich.console import Console
 
 from billing.ledger_types import Cdr, CdrLeg
 from demo.calls import Plan, Played, faults
+from demo.closing import show_levels
 from demo.sip import Line, Message, messages_in
 
 CENT = Decimal("0.01")
@@ -71,3 +73,11 @@ def test_the_messages_of_a_sipp_log_are_read_while_it_is_written(tmp_path):
     assert ("INVITE", True, 0) == (invite.method, invite.sent, invite.code)
     assert (486, "486 Busy Here", "too_many_calls") == (refusal.code, refusal.reason, refusal.token)
     assert pytest.approx(0.504187) == refusal.at_s - invite.at_s
+
+
+@pytest.mark.parametrize(("cost", "found"), [("0.008", 0), ("0.009", 1), (None, 1)])
+def test_the_demo_checks_the_vendors_margin_of_its_resellers_call(cost, found):
+    """4 s at a wholesale price of 0.005 and a carrier's of 0.002: anything but 0.012 is told."""
+    legs = (LEG, replace(LEG, leg=1, account_name="Northwind", charge=Decimal("0.02")))
+    cdr = replace(CDR, legs=legs, carrier_currency="EUR", carrier_cost=cost and Decimal(cost))
+    assert found == len(show_levels(Console(quiet=True), cdr, Decimal("0.002")))
