@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from billing import barring
 from billing.barring import NO_PREMIUM
+from billing.bundles import bundles_of, left_of, offers
 from billing.errors import DestinationBarred, InvalidTariff, NoRate, Refused
-from billing.ledger_types import OpenLeg, OpenRequest
+from billing.ledger_types import OpenBundle, OpenLeg, OpenRequest
 from billing.pricelist import rate_to_json
 from billing.rating import PricedCall
 from billing.routes import Retail
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from billing.bundles import BundlePeriod
     from billing.ledger import Ledger
     from billing.ledger_types import Caller, Leg, OpenAnswer
     from billing.rates import RateLookup
@@ -34,12 +36,14 @@ CALLER_LEG = 0
 
 @dataclass(frozen=True)
 class PricedLeg:
-    """One account's share of a call: the account, the rate fixed for it, its price over time."""
+    """One account's share of a call: the account, the rate fixed for it, its price over time, and the minute bundles
+    that it may use, in their order."""
 
     leg: Leg
     price: PricedCall
     room: Decimal | None = None
     """What the account below may still hold of this one's money; None: it has no limit."""
+    bundles: tuple[BundlePeriod, ...] = ()
 
     @property
     def available(self) -> Decimal:
@@ -47,6 +51,21 @@ class PricedLeg:
         below; not locked, so good for a quote only."""
         rooms = (self.leg.available, self.leg.room_today, self.room)
         return min(room for room in rooms if room is not None)
+
+    @property
+    def covered_s(self) -> int:
+        """How far the bundles reached when they were looked at: whole increments."""
+        return self.price.border_before(left_of(self.bundles)) if self.bundles else 0
+
+    @property
+    def smallest(self) -> Decimal:
+        """What the account must be able to pay, beside its bundles."""
+        return self.price.smallest(self.covered_s)
+
+    @property
+    def payable_s(self) -> int:
+        """How long bundles and money last together."""
+        return self.price.max_duration(self.available, self.covered_s)
 
 
 @dataclass(frozen=True)
@@ -87,14 +106,24 @@ class Authorized:
     routes: tuple[Route, ...] = ()
 
 
-def price_legs(caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int) -> tuple[PricedLeg, ...]:
+def price_legs(
+    caller: Caller,
+    rates: RateLookup,
+    digits: str,
+    at: datetime,
+    cap_s: int,
+    bundles: Mapping[int, tuple[BundlePeriod, ...]] | None = None,
+) -> tuple[PricedLeg, ...]:
     """The rate of every leg at `at`. Raises Refused (destination_unknown, destination_barred) naming the leg."""
     priced: list[PricedLeg] = []
     for leg in caller.legs:
         room = priced[-1].leg.parent_room if priced else None
         try:
             rate = rates.find(leg.tariff_id, leg.tariff_version, digits, at)
-            priced.append(PricedLeg(leg, PricedCall(rate, at, cap_s), room))
+            price = PricedCall(rate, at, cap_s)
+            # Minutes that cost nothing are no bundle's.
+            own = bundles.get(leg.leg, ()) if bundles and price.bundle_need(1) else ()
+            priced.append(PricedLeg(leg, price, room, own))
         except (NoRate, InvalidTariff) as error:
             raise Refused("destination_unknown", _where(leg, error), leg.leg) from error
         except DestinationBarred as error:
@@ -107,18 +136,25 @@ def _where(leg: Leg, error: Exception) -> str:
 
 
 def quote(
-    caller: Caller, rates: RateLookup, digits: str, at: datetime, cap_s: int, premium: Mapping[str, str] = NO_PREMIUM
+    caller: Caller,
+    rates: RateLookup,
+    digits: str,
+    at: datetime,
+    cap_s: int,
+    premium: Mapping[str, str] = NO_PREMIUM,
+    bundles: Mapping[int, tuple[BundlePeriod, ...]] | None = None,
 ) -> Quote:
-    """Who pays what and for how long. Reads only what came with the caller; refuses nothing for money.
+    """Who pays what and for how long. Reads only what came with the caller, and `bundles` (bundles_of); refuses nothing
+    for money.
 
     Raises Refused when the number is barred for the user or a leg, or a leg sells no such call.
     """
     barring.check(caller, digits, premium)
     if caller.user_longest_call_s is not None:
         cap_s = min(cap_s, caller.user_longest_call_s)
-    legs = price_legs(caller, rates, digits, at, cap_s)
+    legs = price_legs(caller, rates, digits, at, cap_s, bundles)
     limit_s = min(_limit_s(leg, at, cap_s) for leg in legs)
-    payable_s = min(leg.price.max_duration(leg.available) for leg in legs)
+    payable_s = min(leg.payable_s for leg in legs)
     return Quote(digits, at, legs, limit_s, max(0, min(limit_s, payable_s)))
 
 
@@ -132,11 +168,11 @@ def refusal_of(caller: Caller, found: Quote) -> Refused | None:
             return refused(f"account_{leg.status}", leg.leg, f"account {leg.account_name} is {leg.status}")
         if leg.expires_at is not None and leg.expires_at <= found.rated_at:
             return refused("account_expired", leg.leg, f"account {leg.account_name} expired {leg.expires_at}")
-        if leg.available < priced.price.smallest_charge:
+        if leg.available < priced.smallest:
             return refused("insufficient_balance", leg.leg, f"account {leg.account_name}")
-        if priced.room is not None and priced.room < priced.price.smallest_charge:
+        if priced.room is not None and priced.room < priced.smallest:
             return refused("parent_hold_limit", leg.leg, f"account {leg.account_name}")
-        if priced.available < priced.price.smallest_charge:
+        if priced.available < priced.smallest:
             return refused("spending_limit", leg.leg, f"account {leg.account_name}")
     return None
 
@@ -157,7 +193,8 @@ def authorize(
     (the caller of this function then lets the journal find out).
     """
     at = caller.now.replace(microsecond=0)
-    found = quote(caller, rates, digits, at, calls.longest_call_s, premium)
+    bundles = bundles_of(ledger, caller, digits, at)
+    found = quote(caller, rates, digits, at, calls.longest_call_s, premium, bundles)
     steps = ladder(found, calls.grant_s, calls.shorter_grants_s)
     if not steps:  # an account in its last second, or a price whose first increment is over its own limit
         shortest = min(found.legs, key=lambda priced: _limit_s(priced, at, calls.longest_call_s))
@@ -184,7 +221,8 @@ def ladder(found: Quote, grant_s: int, shorter_s: tuple[int, ...]) -> tuple[int,
     """The grants worth asking for, longest first, none above the call's limit.
 
     The normal grant, what the balance could pay when it was last seen, shorter steps, and the smallest charge. A
-    step is lengthened to what the same money buys on every leg (an increment is paid whole), up to the normal one.
+    step is lengthened to what the same money and bundle seconds buy on every leg (an increment is paid whole), up to
+    the normal one.
     """
     normal_s = min(grant_s, found.limit_s)
     wanted = {normal_s, min(normal_s, found.max_duration_s), *(s for s in shorter_s if s < normal_s), 1}
@@ -193,7 +231,17 @@ def ladder(found: Quote, grant_s: int, shorter_s: tuple[int, ...]) -> tuple[int,
 
 
 def _same_money_s(legs: tuple[PricedLeg, ...], seconds: int) -> int:
-    return min(leg.price.max_duration(leg.price.hold(seconds)) for leg in legs)
+    return min(_same_hold_s(leg, seconds) for leg in legs)
+
+
+def _same_hold_s(priced: PricedLeg, seconds: int) -> int:
+    price = priced.price
+    covered_s = min(priced.covered_s, price.bundle_need(seconds))
+    return price.max_duration(price.hold(seconds, covered_s), covered_s)
+
+
+def _offers(priced: PricedLeg, grant_s: int) -> tuple[tuple[int, Decimal], ...]:
+    return offers(priced.price, grant_s, 0, priced.covered_s)
 
 
 def _limit_s(priced: PricedLeg, at: datetime, cap_s: int) -> int:
@@ -218,6 +266,10 @@ def _request(
             rate_json=rate_to_json(priced.price.rate),
             holds=tuple(priced.price.hold(step) for step in steps),
             smallest=priced.price.smallest_charge,
+            bundles=tuple(
+                OpenBundle(period.account_bundle_id, period.starts_at, period.ends_at) for period in priced.bundles
+            ),
+            offers=tuple(_offers(priced, step) for step in steps) if priced.bundles else (),
         )
         for priced in found.legs
     )

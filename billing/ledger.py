@@ -7,6 +7,7 @@ that nobody knows what happened: call again with the same key.
 from typing import TYPE_CHECKING, Self
 
 from billing.ledger_admin import AdminLedger
+from billing.ledger_bundles import BundlesLedger
 from billing.ledger_calls import CallsLedger
 from billing.ledger_cards import CardsLedger
 from billing.ledger_carriers import CarriersLedger
@@ -37,6 +38,7 @@ class Ledger(
     PeriodsLedger,
     UsersLedger,
     AdminLedger,
+    BundlesLedger,
     StateLedger,
 ):
     """Everything that the ledger can be asked."""

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
 
 from billing.ledger_rows import clean, content, record, utc
 from billing.ledger_session import LedgerSession, Row
 from billing.ledger_types import (
+    BundleRow,
     Caller,
     CallRecord,
     CallToSettle,
@@ -21,6 +22,7 @@ from billing.ledger_types import (
     LiveCall,
     LiveLeg,
     OpenAnswer,
+    OpenLeg,
     OpenRequest,
     RatedLeg,
     RateRow,
@@ -71,6 +73,16 @@ class CallsLedger(LedgerSession):
         sql = f"SELECT * FROM v_rate WHERE tariff_id = %s AND prefix IN ({places})"  # nosec B608  # noqa: S608 - places only
         return [record(RateRow, row, blocked=bool(row["blocked"])) for row in self._select(sql, tariff_id, *prefixes)]
 
+    def bundles_for(self, account_ids: Sequence[int], digits: str) -> list[BundleRow]:
+        """Every prefix that begins `digits` of the minute bundles that these accounts have now or will have."""
+        prefixes = [digits[:length] for length in range(1, min(len(digits), RATE_PREFIX_DIGITS_MAX) + 1)]
+        if not prefixes or not account_ids:
+            return []
+        accounts, places = ", ".join(["%s"] * len(account_ids)), ", ".join(["%s"] * len(prefixes))
+        sql = f"SELECT * FROM v_bundle_prefix WHERE account_id IN ({accounts}) AND prefix IN ({places})"  # nosec B608  # noqa: S608 - places only
+        rows = self._select(sql, *account_ids, *prefixes)
+        return [record(BundleRow, row, excluded=bool(row["excluded"]), left_s=int(row["left_s"])) for row in rows]
+
     # --- a call's life ------------------------------------------------------------------------------------------------
 
     def open_call(self, call_key: str, request: OpenRequest) -> OpenAnswer:
@@ -89,17 +101,32 @@ class CallsLedger(LedgerSession):
         return str(self._call("answer_call", call_key, answered_ago_ms, to_tag, carrier_id)[0]["outcome"])
 
     def extend_call(
-        self, call_key: str, old_grant_s: int, new_grant_s: int, holds: Mapping[int, Decimal]
+        self,
+        call_key: str,
+        old_grant_s: int,
+        new_grant_s: int,
+        holds: Mapping[int, Decimal],
+        offers: Mapping[int, Sequence[tuple[int, Decimal]]] | None = None,
     ) -> ExtendAnswer:
-        """Lengthen a grant from `old_grant_s` to `new_grant_s`; `holds`: leg to money, absolute, every leg."""
-        legs = [{"leg": leg, "hold": format_amount(hold)} for leg, hold in sorted(holds.items())]
+        """Lengthen a grant from `old_grant_s` to `new_grant_s`; `holds`: leg to money, absolute, every leg.
+
+        `offers`: for legs whose minute bundles may grow, (bundle seconds, money) instead, absolute, most seconds first;
+        the first whose seconds are left is taken.
+        """
+        legs: list[dict[str, object]] = []
+        for leg, hold in sorted(holds.items()):
+            offered = {"offers": _offered(offers[leg])} if offers and leg in offers else {}
+            legs.append({"leg": leg, "hold": format_amount(hold), **offered})
         rows = self._call("extend_call", call_key, old_grant_s, new_grant_s, json.dumps(legs))
         return ExtendAnswer(rows[0]["outcome"], rows[0]["failed_leg"], rows[0]["grant_s"] or 0, _held(rows))
 
     def settle_call(self, call_key: str, settlement: Settlement) -> SettleAnswer:
         """Charge a call for what was talked and write its CDR. The first settlement wins."""
-        charges = sorted(settlement.charges.items())
-        legs = [{"leg": leg, "charge": format_amount(charge)} for leg, charge in charges]
+        legs = [
+            {"leg": leg, "charge": format_amount(charge)}
+            | ({"bundle_s": settlement.bundle_s[leg]} if leg in settlement.bundle_s else {})
+            for leg, charge in sorted(settlement.charges.items())
+        ]
         cost = None if settlement.carrier_cost is None else format_amount(settlement.carrier_cost)
         own = {"legs": legs, "carrier_cost": cost}
         text = json.dumps(content(settlement, {"carrier_id": "carrier"}) | own)
@@ -177,12 +204,12 @@ class CallsLedger(LedgerSession):
         """What is needed to charge a call whose end the ledger does not know; None if there is nothing to settle."""
         live = self.live_call(call_key)
         if live is not None:
-            rated = tuple(RatedLeg(leg.leg, leg.account_id, leg.rate_json) for leg in live.legs)
+            rated = tuple(RatedLeg(leg.leg, leg.account_id, leg.rate_json, leg.covered_s) for leg in live.legs)
             routes = self._live_routes(call_key) if live.routed else {}
             return CallToSettle(call_key, live.grant_s, live.rated_at, False, rated, live.carrier_id, routes)  # noqa: FBT003
         rows = self._select(
             "SELECT cdr.grant_s, cdr.rated_at, cdr.carrier_id, cdr.routes, leg.leg, leg.account_id,"
-            " leg.rate AS rate_json"
+            " leg.rate AS rate_json, leg.bundle_s AS covered_s"
             " FROM v_cdr AS cdr JOIN v_cdr_leg AS leg ON leg.call_key = cdr.call_key"
             " WHERE cdr.call_key = %s AND cdr.provisional ORDER BY leg.leg",
             call_key,
@@ -194,7 +221,7 @@ class CallsLedger(LedgerSession):
             rows[0]["grant_s"],
             utc(rows[0]["rated_at"]),
             provisional=True,
-            legs=tuple(RatedLeg(row["leg"], row["account_id"], row["rate_json"]) for row in rows),
+            legs=tuple(record(RatedLeg, row) for row in rows),
             carrier_id=rows[0]["carrier_id"],
             routes=_routes(rows[0]["routes"]),
         )
@@ -204,7 +231,8 @@ class CallsLedger(LedgerSession):
         return _routes(rows[0]["routes"]) if rows else {}
 
     def _live(self, where: str, *args: object) -> list[LiveCall]:
-        """Two round trips however many calls; a call that ends between them is left out."""
+        """Two round trips however many calls, and a third if any uses minute bundles; a call that ends between them is
+        left out."""
         calls = self._select(f"SELECT * FROM v_live_call WHERE {where} ORDER BY hold_until, call_key", *args)  # nosec B608  # noqa: S608 - constant conditions
         if not calls:
             return []
@@ -214,9 +242,18 @@ class CallsLedger(LedgerSession):
             *(call["call_key"] for call in calls),
         )
         rooms = self._parent_rooms({row["capped_child_id"] for row in rows} - {None})
+        left_s = self._bundles_left(sorted({row["call_key"] for row in rows if row["covered_s"]}))
         by_call = groupby(rows, lambda row: row["call_key"])
         legs = {
-            key: tuple(record(LiveLeg, row, parent_room=rooms.get(row["capped_child_id"])) for row in group)
+            key: tuple(
+                record(
+                    LiveLeg,
+                    row,
+                    parent_room=rooms.get(row["capped_child_id"]),
+                    bundle_left_s=left_s.get((key, row["leg"]), 0),
+                )
+                for row in group
+            )
             for key, group in by_call
         }
         return [record(LiveCall, row, legs=legs[row["call_key"]]) for row in calls if row["call_key"] in legs]
@@ -232,11 +269,24 @@ class CallsLedger(LedgerSession):
         )
         return {row["account_id"]: max(Decimal(0), row["room"]) for row in rows}
 
+    def _bundles_left(self, call_keys: Sequence[str]) -> dict[tuple[str, int], int]:
+        """What the minute bundles of these calls' legs have left, beyond what the calls hold."""
+        if not call_keys:
+            return {}
+        places = ", ".join(["%s"] * len(call_keys))
+        rows = self._select(
+            f"SELECT call_key, leg, SUM(left_s) AS left_s FROM v_live_bundle WHERE call_key IN ({places})"  # nosec B608  # noqa: S608 - places only
+            " GROUP BY call_key, leg",
+            *call_keys,
+        )
+        return {(row["call_key"], row["leg"]): int(row["left_s"]) for row in rows}
+
 
 def _caller(rows: Sequence[Row]) -> Caller | None:
     if not rows:
         return None
-    legs = (record(Leg, row, premium_allowed=bool(row["premium_allowed"])) for row in rows)
+    flags = ("premium_allowed", "has_bundles")
+    legs = (record(Leg, row, **{name: bool(row[name]) for name in flags}) for row in rows)
     return record(Caller, rows[0], legs=tuple(legs))
 
 
@@ -245,7 +295,7 @@ def _held(rows: Sequence[Row]) -> tuple[HeldLeg, ...]:
 
 
 def _open_content(request: OpenRequest) -> str:
-    legs = [
+    legs: list[dict[str, object]] = [
         {
             "account": leg.account_id,
             "tariff": leg.tariff_id,
@@ -254,16 +304,19 @@ def _open_content(request: OpenRequest) -> str:
             "rate": leg.rate_json,
             "holds": [format_amount(hold) for hold in leg.holds],
             "smallest": format_amount(leg.smallest),
+            **_bundled(leg),
         }
         for leg in request.legs
     ]
     own: dict[str, object] = {
-        "rated_at": f"{request.rated_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        "rated_at": _second(request.rated_at),
         "steps": list(request.steps),
         "legs": legs,
     }
     if request.routes:
         own["routes"] = {str(carrier): _route(rate) for carrier, rate in sorted(request.routes.items())}
+    if any(leg.bundles for leg in request.legs):
+        own["bundled"] = 1
     return json.dumps(content(request, {"user_id": "user"}) | own)
 
 
@@ -278,3 +331,22 @@ def _routes(text: str | None) -> dict[int, CarrierRate]:
         int(carrier): CarrierRate(one["tariff"], one["rate_id"], one["currency"], one["rate"])
         for carrier, one in found.items()
     }
+
+
+def _bundled(leg: OpenLeg) -> dict[str, object]:
+    """The minute bundles that a leg may use, and what each step offers with them; nothing for a leg without."""
+    if not leg.bundles:
+        return {}
+    bundles = [
+        {"id": one.account_bundle_id, "from": _second(one.starts_at), "to": _second(one.ends_at)}
+        for one in leg.bundles
+    ]
+    return {"bundles": bundles, "offers": [_offered(step) for step in leg.offers]}
+
+
+def _offered(offers: Sequence[tuple[int, Decimal]]) -> list[list[object]]:
+    return [[covered_s, format_amount(hold)] for covered_s, hold in offers]
+
+
+def _second(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

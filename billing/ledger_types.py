@@ -52,6 +52,8 @@ class Leg:
     """What its live calls hold of its parent's money, if that is limited."""
     loss_allowed: bool | int = False
     carrier_order: str | None = None
+    has_bundles: bool = False
+    """Whether it is worth asking for its minute bundles."""
 
     @property
     def available(self) -> Decimal:
@@ -131,8 +133,21 @@ class RateRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenBundle:
+    """A minute bundle that a leg may use, and the period that its seconds come from."""
+
+    account_bundle_id: int
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OpenLeg:
-    """What a call may cost one account: a hold for each step of the request, and the least that any call costs."""
+    """What a call may cost one account: a hold for each step of the request, and the least that any call costs.
+
+    With `bundles`, in the order of their use, `offers` says for each step what else it may hold: (bundle seconds,
+    money), most seconds first; the ledger takes the first whose seconds are left.
+    """
 
     account_id: int
     tariff_id: int
@@ -141,6 +156,8 @@ class OpenLeg:
     rate_json: str
     holds: tuple[Decimal, ...]
     smallest: Decimal
+    bundles: tuple[OpenBundle, ...] = ()
+    offers: tuple[tuple[tuple[int, Decimal], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +226,8 @@ class ExtendAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a call ended. `charges`: leg to money, worked out for `billed_s` under grant `grant_s`."""
+    """How a call ended. `charges`: leg to money, worked out for `billed_s` under grant `grant_s`; `bundle_s`: leg to
+    seconds of its minute bundles that were used, for those that hold any."""
 
     grant_s: int
     talked_ms: int
@@ -222,6 +240,7 @@ class Settlement:
     ended_ago_ms: int
     charges: Mapping[int, Decimal]
     carrier_cost: Decimal | None = None
+    bundle_s: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +289,8 @@ class CallRecord:
 @dataclass(frozen=True, slots=True)
 class LiveLeg:
     """One account's share of a call in progress; `available` is what the account could hold beyond it, of which
-    `parent_room` is what the account below may hold here (None: it has no limit)."""
+    `parent_room` is what the account below may hold here (None: it has no limit). Minute bundles pay for its first
+    `covered_s` seconds, and those it may use have `bundle_left_s` beyond them."""
 
     leg: int
     account_id: int
@@ -283,6 +303,8 @@ class LiveLeg:
     hold: Decimal
     available: Decimal
     parent_room: Decimal | None = None
+    covered_s: int = 0
+    bundle_left_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,11 +342,12 @@ class LiveCall:
 
 @dataclass(frozen=True, slots=True)
 class RatedLeg:
-    """The rate that a leg was opened at."""
+    """The rate that a leg was opened at, and how many seconds its minute bundles pay for."""
 
     leg: int
     account_id: int
     rate_json: str
+    covered_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +456,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class CdrLeg:
-    """What one account was charged for a call, and at which rate."""
+    """What one account was charged for a call, and at which rate; minute bundles paid for its first `bundle_s`."""
 
     leg: int
     account_id: int
@@ -446,6 +469,7 @@ class CdrLeg:
     hold: Decimal
     charge: Decimal
     balance_after: Decimal
+    bundle_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -645,3 +669,60 @@ class Claim:
     instance: str | None
     place: str
     silent_ms: int
+
+
+# --- minute bundles ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRow:
+    """A prefix of a bundle that an account has, with what the period of now has left (`counted_*` None: unused)."""
+
+    account_bundle_id: int
+    account_id: int
+    bundle_name: str
+    seconds: int
+    period: str
+    priority: int
+    prefix: str
+    excluded: bool
+    starts_at: datetime
+    ends_at: datetime
+    counted_from: datetime | None
+    counted_to: datetime | None
+    left_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePlan:
+    """A row of v_bundle_plan. `prefixes`: such as "43,49,!49900"."""
+
+    bundle_id: int
+    name: str
+    owner_name: str | None
+    status: str
+    seconds: int
+    period: str
+    priority: int
+    prefixes: str
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBundle:
+    """A row of v_bundle: what an account has left, held and used. The period is None before its first call."""
+
+    account_bundle_id: int
+    account_id: int
+    account_name: str
+    bundle_name: str
+    period: str
+    priority: int
+    starts_at: datetime
+    ends_at: datetime | None
+    period_from: datetime | None
+    period_to: datetime | None
+    seconds: int
+    used_s: int
+    held_s: int
+    left_s: int

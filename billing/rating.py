@@ -35,7 +35,7 @@ DESTINATION_CHARACTERS_MAX = 64
 RoundingMethod = Literal["up", "half_up", "down"]
 MaxCostRule = Literal["disconnect", "free"]
 LineKind = Literal[
-    "disconnect", "no_talk", "free_seconds", "connect_fee", "talk", "sum", "max_cost", "charge"
+    "disconnect", "no_talk", "free_seconds", "connect_fee", "bundle", "talk", "sum", "max_cost", "charge"
 ]  # fmt: skip
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -352,8 +352,9 @@ def _offset(clock: ZoneInfo, utc_s: int) -> int:
 class ChargeLine:
     """One line of a charge's arithmetic, in words and exact; the fields after `amount` are those of `talk`.
 
-    In order: `disconnect` if max_cost ended the talk; then `no_talk`, or `free_seconds`, or `connect_fee`, a
-    `talk` for each run of equal increments, `sum`, and `max_cost` if that is less; last the rounded `charge`.
+    In order: `disconnect` if max_cost ended the talk; then `no_talk`, or `free_seconds`, or `connect_fee`, `bundle` if
+    minute bundles pay for the first seconds, a `talk` for each run of equal increments, `sum`, and `max_cost` if that
+    is less; last the rounded `charge`.
     """
 
     kind: LineKind
@@ -422,12 +423,17 @@ class PricedCall:
     For every budget >= 0 (docs/architecture.md, rule 7): cost(max_duration(budget)) <= budget, and below limit_s one
     second more costs more than the budget.
 
+    `covered_s`: minute bundles pay for the increments that start before that second, and money for the rest and for
+    the connect fee. It ends on an increment's border (border_before, border_after), so that no increment is paid half.
+    It changes neither coverage_s nor limit_s: where max_cost disconnects, talk ends where the price list ends it.
+
     Raises NoRate if no window covers rated_at, DestinationBarred if the rate is blocked, ValueError for an
     instant or a cap that no caller may give.
     """
 
     __slots__ = (
-        "_disconnect_s", "_fee", "_free_s", "_max_units", "_plan", "_runs", "_sold_s", "_starts",
+        "_costs_time", "_disconnect_s", "_fee", "_first_s", "_free_s", "_last_s", "_max_units", "_plan", "_runs",
+        "_sold_s", "_starts",
         "cap_s", "coverage_s", "limit_s", "rate", "rated_at", "smallest_charge",
     )  # fmt: skip
 
@@ -443,30 +449,58 @@ class PricedCall:
         self._lay_out()
         self._limit()
 
-    def cost(self, seconds: int) -> Decimal:
+    def cost(self, seconds: int, covered_s: int = 0) -> Decimal:
         """The charge for `seconds` of talk. It never falls as they grow.
 
         Where max_cost disconnects, longer talk costs what talk until then does. Otherwise raises NoRate,
         naming the moment, beyond coverage_s.
         """
-        return self._money(self._units(self._sold(seconds)))
+        return self._money(self._units(self._sold(seconds), self._before(covered_s)))
 
-    def max_duration(self, budget: Decimal) -> int:
+    def max_duration(self, budget: Decimal, covered_s: int = 0) -> int:
         """The longest talk, in seconds up to limit_s, that costs at most `budget`; 0 if that is negative."""
         numerator, denominator = budget.as_integer_ratio()
         units = numerator * 10**self.rate.rounding.decimals // denominator
-        return self._longest(units, self.limit_s)
+        return self._longest(units, self.limit_s, self._before(covered_s))
 
-    def hold(self, seconds: int) -> Decimal:
-        """What to reserve for a grant of `seconds`: its cost, but never less than smallest_charge.
+    def hold(self, seconds: int, covered_s: int = 0) -> Decimal:
+        """What to reserve for a grant of `seconds`: its cost, but never less than the smallest charge.
 
         Raises NoRate beyond coverage_s.
         """
-        return max(self.cost(seconds), self.smallest_charge)
+        return max(self.cost(seconds, covered_s), self.smallest(covered_s))
 
-    def explain(self, seconds: int) -> tuple[ChargeLine, ...]:
-        """The arithmetic of cost(seconds); the last line's amount is that cost. Raises as cost does."""
-        return tuple(self._explain(seconds, self._sold(seconds)))
+    def smallest(self, covered_s: int = 0) -> Decimal:
+        """smallest_charge, with minute bundles."""
+        return self._money(self._smallest_units(self._before(covered_s)))
+
+    # --- minute bundles ---
+
+    def border_after(self, seconds: int) -> int:
+        """The end of the increment that `seconds` of talk reach: what they use of minute bundles."""
+        if seconds <= 0:
+            return 0
+        run, increments = self._reached(min(seconds, self._sold_s))
+        return run.start_s + increments * run.increment_s
+
+    def border_before(self, seconds: int) -> int:
+        """The last border of increments up to `seconds`: how far so many seconds of minute bundles reach."""
+        if seconds >= self._sold_s:
+            return self._sold_s
+        run = self._runs[bisect_right(self._starts, max(0, seconds)) - 1]
+        return run.start_s + (max(0, seconds) - run.start_s) // run.increment_s * run.increment_s
+
+    def bundle_need(self, seconds: int) -> int:
+        """The seconds of minute bundles that pay for a grant of `seconds`, and for the smallest charge, wholly."""
+        return self.border_after(max(seconds, self._first_s)) if self._costs_time else 0
+
+    def bundle_used(self, seconds: int, covered_s: int) -> int:
+        """What `seconds` of talk use of the seconds that a call holds of minute bundles."""
+        return 0 if seconds <= self._free_s else min(covered_s, self.border_after(seconds))
+
+    def explain(self, seconds: int, covered_s: int = 0) -> tuple[ChargeLine, ...]:
+        """The arithmetic of cost(seconds, covered_s); the last line's amount is that cost. Raises as cost does."""
+        return tuple(self._explain(seconds, self._sold(seconds), covered_s))
 
     def _lay_out(self) -> None:
         """Lay the runs of increments, up to the cap and the first charged second at least."""
@@ -477,6 +511,7 @@ class PricedCall:
             raise NoRate(f"{_named(self.rate)} has no rate at {self._moment(0)}")
         self._starts = [run.start_s for run in self._runs]
         self._fee = self._plan.fees[self._runs[0].window]
+        self._costs_time = any(run.weight for run in self._runs)
         self.coverage_s = min(self.cap_s, self._sold_s)
 
     def _limit(self) -> None:
@@ -489,10 +524,11 @@ class PricedCall:
             else:
                 last_s = self._longest(max_units, self._sold_s)
         self.limit_s = min(self.coverage_s, last_s)
+        self._last_s = last_s
         self._disconnect_s = last_s if last_s < self.coverage_s else _NEVER_S
         # Where coverage ends within the free seconds there is no charged second: take what is sold by then.
-        first_s = min(self._free_s + 1, self._sold_s)
-        self.smallest_charge = self._money(0 if last_s < first_s else self._charged_units(first_s))
+        self._first_s = min(self._free_s + 1, self._sold_s)
+        self.smallest_charge = self._money(self._smallest_units())
 
     def _sold(self, seconds: int) -> int:
         """How many of `seconds` are talked; raises NoRate if not all of them are for sale."""
@@ -510,25 +546,39 @@ class PricedCall:
         wall = at.astimezone(ZoneInfo(self.rate.zone))
         return f"second {second} of the call, {at:%Y-%m-%d %H:%M:%S} UTC, {wall:%a %H:%M:%S} {self.rate.zone}"
 
-    def _longest(self, units: int, last_s: int) -> int:
-        return max(0, bisect_right(range(last_s + 1), units, key=self._units) - 1)
+    def _longest(self, units: int, last_s: int, before: int = 0) -> int:
+        return max(0, bisect_right(range(last_s + 1), units, key=lambda seconds: self._units(seconds, before)) - 1)
 
-    def _units(self, seconds: int) -> int:
-        """The charge in units of the last decimal."""
-        return 0 if seconds <= self._free_s else self._charged_units(seconds)
+    def _smallest_units(self, before: int = 0) -> int:
+        return 0 if self._last_s < self._first_s else self._charged_units(self._first_s, before)
 
-    def _charged_units(self, seconds: int) -> int:
+    def _units(self, seconds: int, before: int = 0) -> int:
+        """The charge in units of the last decimal; `before`: what minute bundles pay for, as _before gives it."""
+        return 0 if seconds <= self._free_s else self._charged_units(seconds, before)
+
+    def _charged_units(self, seconds: int, before: int = 0) -> int:
         plan = self._plan
-        run = self._runs[bisect_left(self._starts, seconds) - 1]  # the last increment starts before `seconds`
-        increments = -((run.start_s - seconds) // run.increment_s)
-        numerator = self._fee + run.before + increments * run.weight
+        run, increments = self._reached(seconds)
+        numerator = self._fee + max(0, run.before + increments * run.weight - before)
         units = (numerator * plan.round_factor + plan.round_bias) // plan.round_divisor
         return units if self._max_units is None else min(units, self._max_units)
+
+    def _before(self, covered_s: int) -> int:
+        """The numerator of the increments that start before `covered_s`, which minute bundles pay for."""
+        if covered_s <= 0:
+            return 0
+        run, increments = self._reached(min(covered_s, self._sold_s))
+        return run.before + increments * run.weight
+
+    def _reached(self, seconds: int) -> tuple[_Run, int]:
+        """The run whose increments `seconds` of talk (1..) reach, and how many of them."""
+        run = self._runs[bisect_left(self._starts, seconds) - 1]  # the last increment starts before `seconds`
+        return run, -((run.start_s - seconds) // run.increment_s)
 
     def _money(self, units: int) -> Decimal:
         return Decimal(units).scaleb(-self.rate.rounding.decimals, _EXACT)
 
-    def _explain(self, seconds: int, sold_s: int) -> Iterator[ChargeLine]:
+    def _explain(self, seconds: int, sold_s: int, covered_s: int) -> Iterator[ChargeLine]:
         rate = self.rate
         if sold_s < seconds:
             text = f"max_cost {rate.max_cost} ends the talk after {sold_s} of {seconds} s"
@@ -539,20 +589,25 @@ class PricedCall:
             text = f"{sold_s} s are no more than the {rate.free_seconds} free ones"
             yield ChargeLine("free_seconds", text, Fraction(0))
         else:
-            yield from self._explain_charged(sold_s)
-        charge = Fraction(self.cost(sold_s))
+            yield from self._explain_charged(sold_s, covered_s)
+        charge = Fraction(self.cost(sold_s, covered_s))
         rounded = f"rounded {rate.rounding.method} to {rate.rounding.decimals} decimals"
         yield ChargeLine("charge", f"charge, {rounded}: {_text(charge)}", charge)
 
-    def _explain_charged(self, sold_s: int) -> Iterator[ChargeLine]:
+    def _explain_charged(self, sold_s: int, covered_s: int) -> Iterator[ChargeLine]:
         rate = self.rate
         first = rate.windows[self._runs[0].window]
         total = Fraction(first.connect_fee)
         yield ChargeLine("connect_fee", f"connect fee, {first.label}: {_text(total)}", total)
+        paid_s = self.bundle_used(sold_s, covered_s)
+        if paid_s:
+            yield ChargeLine("bundle", f"from second 0: {paid_s} s by minute bundles: 0", Fraction(0))
         for run, next_s in zip(self._runs, [*self._starts[1:], self._sold_s], strict=True):
-            if run.start_s >= sold_s:
+            if max(run.start_s, paid_s) >= sold_s:
                 break
-            line = _explain_run(rate, run, min(sold_s, next_s))
+            if next_s <= paid_s:
+                continue
+            line = _explain_run(rate, run._replace(start_s=max(run.start_s, paid_s)), min(sold_s, next_s))
             total += line.amount
             yield line
         yield ChargeLine("sum", f"sum: {_text(total)}", total)

@@ -80,13 +80,14 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class ExportedLeg:
-    """What one account of the chain was charged."""
+    """What one account of the chain was charged; minute bundles paid for its first `bundle_s`."""
 
     leg: int
     account_name: str
     currency: str
     destination: str
     charge: Decimal
+    bundle_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

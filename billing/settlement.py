@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from billing.journal import Fact
     from billing.ledger import Ledger
-    from billing.ledger_types import CallToSettle, Uncosted
+    from billing.ledger_types import CallToSettle, RatedLeg, Uncosted
 
 ROUNDS_MAX = 5
 """A grant may be extended, or a delayed open may commit, between look and settlement; then it is looked at again."""
@@ -51,12 +51,17 @@ def billed_seconds(talked_ms: int, grant_s: int) -> int:
 
 
 def charges(call: CallToSettle, billed_s: int) -> dict[int, Decimal]:
-    """What each leg pays for `billed_s`, at the rates fixed when the call was opened."""
-    at = call.rated_at.replace(tzinfo=UTC)
-    return {
-        leg.leg: PricedCall(rate_from_json(leg.rate_json), at, max(call.grant_s, 1)).cost(billed_s)
-        for leg in call.legs
-    }
+    """What each leg pays for `billed_s`, at the rates fixed when the call was opened, beside its minute bundles."""
+    return {leg.leg: _priced(call, leg).cost(billed_s, leg.covered_s) for leg in call.legs}
+
+
+def bundle_seconds(call: CallToSettle, billed_s: int) -> dict[int, int]:
+    """What the legs that hold seconds of minute bundles used of them: whole increments."""
+    return {leg.leg: _priced(call, leg).bundle_used(billed_s, leg.covered_s) for leg in call.legs if leg.covered_s}
+
+
+def _priced(call: CallToSettle, leg: RatedLeg) -> PricedCall:
+    return PricedCall(rate_from_json(leg.rate_json), call.rated_at.replace(tzinfo=UTC), max(call.grant_s, 1))
 
 
 def carrier_cost(call: CallToSettle, carrier_id: int | None, talked_ms: int) -> Decimal | None:
@@ -112,6 +117,7 @@ def _settle(ledger: Ledger, fact: Fact) -> str:
                 ended_ago_ms=_ago_ms(fact),
                 charges=charges(call, billed_s),
                 carrier_cost=carrier_cost(call, fact["carrier"], talked_ms),
+                bundle_s=bundle_seconds(call, billed_s),
             ),
         ).outcome
         if outcome != "stale":

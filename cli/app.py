@@ -13,6 +13,7 @@ from cli import (
     alarms,
     archive,
     batch,
+    bundle,
     calls,
     card,
     carriers,
@@ -51,6 +52,7 @@ app.add_typer(card.commands, name="card")
 app.add_typer(batch.commands, name="batch")
 app.add_typer(voucher.commands, name="voucher")
 app.add_typer(imports.commands, name="import")
+app.add_typer(bundle.commands, name="bundle")
 app.command("quote")(quote.quote)
 app.command("rate")(rate.rate)
 app.command("topup")(money.topup)

@@ -11,7 +11,7 @@ import typer
 
 from billing.ledger import Ledger
 from billing.ledger_periods import EXPORT_BATCH
-from billing.ledger_types import Cdr
+from billing.ledger_types import Cdr, CdrLeg
 from billing.report_types import ExportedCdr
 from cli.ledger import account_named, opened
 from cli.options import AsJson
@@ -26,7 +26,7 @@ CSV_COLUMNS = (
     *("position", "version", "call_key", "opened_at", "answered_at", "ended_at", "settled_at", "account", "user"),
     *("caller", "callee", "dialled", "source", "sip_call_id", "carrier", "node", "grant_s", "talked_ms", "billed_s"),
     *("result", "detail", "end_reason", "sip_code", "provisional", "shown", "carrier_cost", "carrier_currency"),
-    *("leg", "leg_account", "leg_destination", "leg_currency", "leg_charge"),
+    *("leg", "leg_account", "leg_destination", "leg_currency", "leg_charge", "leg_bundle_s"),
 )
 
 commands = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
@@ -54,7 +54,7 @@ def cdrs(
         return
     columns = (
         *("call", "opened", "account", "caller", "to", "result"),
-        *("ended by", ">talked", ">billed", ">charge", ">balance after", "carrier", ">cost", ">margin"),
+        *("ended by", ">talked", ">billed", ">bundle", ">charge", ">balance after", "carrier", ">cost", ">margin"),
     )
     show_table(f"{len(found)} calls", columns, [row for cdr in found for row in _rows(cdr)])
 
@@ -128,9 +128,9 @@ def _export_rows(cdr: ExportedCdr) -> Iterator[tuple[object, ...]]:
         *(cdr.end_reason, cdr.sip_code, int(cdr.provisional), cdr.shown, cdr.carrier_cost, cdr.carrier_currency),
     )
     for leg in cdr.legs:
-        yield (*common, leg.leg, leg.account_name, leg.destination, leg.currency, leg.charge)
+        yield (*common, leg.leg, leg.account_name, leg.destination, leg.currency, leg.charge, leg.bundle_s)
     if not cdr.legs:
-        yield (*common, *("",) * 5)
+        yield (*common, *("",) * 6)
 
 
 def _rows(cdr: Cdr) -> list[tuple[object, ...]]:
@@ -140,11 +140,15 @@ def _rows(cdr: Cdr) -> list[tuple[object, ...]]:
     talked = duration(cdr.talked_ms / 1000) if cdr.answered_at else ""
     end = (result, cdr.end_reason, talked, f"{cdr.billed_s} s" if cdr.answered_at else "")
     first = cdr.legs[0] if cdr.legs else None
-    charged = (money(first.charge), money(first.balance_after)) if first else ("", "")
+    charged = _charged(first) if first else ("", "", "")
     paid = (cdr.carrier_name, money(cdr.carrier_cost), money(cdr.margin))
     rows: list[tuple[object, ...]] = [(*common, cdr.account_name, cdr.caller, cdr.callee, *end, *charged, *paid)]
     for leg in cdr.legs[1:]:
         blank = ("",) * 4
-        own = (money(leg.charge), money(leg.balance_after), "", "", "")
-        rows.append(("", "", f"< {leg.account_name}", "", "", *blank, *own))
+        rows.append(("", "", f"< {leg.account_name}", "", "", *blank, *_charged(leg), "", "", ""))
     return rows
+
+
+def _charged(leg: CdrLeg) -> tuple[str, str, str]:
+    """Seconds of minute bundles, money, and the balance after it."""
+    return f"{leg.bundle_s} s" if leg.bundle_s else "", money(leg.charge), money(leg.balance_after)

@@ -9,6 +9,7 @@ import typer
 
 from billing import authorization, settings
 from billing.authorization import PricedLeg, Quote
+from billing.bundles import bundles_of
 from billing.ledger import Ledger
 from billing.ledger_types import Caller
 from billing.numbers import DialPlan, emergency_number
@@ -32,6 +33,7 @@ class LegShown:
     smallest_charge: Decimal
     first_minute: Decimal | None
     max_duration_s: int
+    bundle_s: int
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,10 @@ def _caller(ledger: Ledger, account: str | None, card: str | None) -> Caller:
 def _quoted(ledger: Ledger, caller: Caller, to: str, at: datetime, longest_s: int) -> QuoteShown:
     own = caller.legs[0]
     plan = DialPlan.from_text(own.country_code, own.international_prefixes, own.national_prefix)
+    digits = plan.e164(to)
     premium = {one.prefix: one.name for one in ledger.premium_prefixes()}
-    found = authorization.quote(caller, RateLookup(ledger), plan.e164(to), at, longest_s, premium)
+    bundles = bundles_of(ledger, caller, digits, at)
+    found = authorization.quote(caller, RateLookup(ledger), digits, at, longest_s, premium, bundles)
     refusal = authorization.refusal_of(caller, found)
     return QuoteShown(
         to=found.digits,
@@ -121,9 +125,10 @@ def _leg(priced: PricedLeg, found: Quote) -> LegShown:
         prefix=priced.price.rate.prefix,
         currency=priced.leg.currency,
         available=priced.available,
-        smallest_charge=priced.price.smallest_charge,
-        first_minute=None if minute_s is None else priced.price.cost(minute_s),
-        max_duration_s=max(0, min(found.limit_s, priced.price.max_duration(priced.available))),
+        smallest_charge=priced.smallest,
+        first_minute=None if minute_s is None else priced.price.cost(minute_s, priced.covered_s),
+        max_duration_s=max(0, min(found.limit_s, priced.payable_s)),
+        bundle_s=priced.covered_s,
     )
 
 
@@ -131,12 +136,13 @@ def _show(shown: QuoteShown) -> None:
     rows = [
         (
             *(leg.account, f"{leg.destination} ({leg.prefix})", leg.currency, money(leg.available)),
-            *(money(leg.smallest_charge), money(leg.first_minute), duration(leg.max_duration_s)),
+            *(duration(leg.bundle_s) if leg.bundle_s else "", money(leg.smallest_charge), money(leg.first_minute)),
+            duration(leg.max_duration_s),
         )
         for leg in shown.legs
     ]
     columns = (
-        *("account", "rate", "currency", ">available"),
+        *("account", "rate", "currency", ">available", ">bundles"),
         *(">smallest charge", ">first minute", ">lasts"),
     )
     show_table(f"a call to {shown.to}, rated at {moment(shown.rated_at)}", columns, rows)

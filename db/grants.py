@@ -66,10 +66,12 @@ _ISSUE = ("issue_cards", "issue_vouchers")
 _SELL = ("activate_cards", "activate_card", "activate_vouchers", "redeem_voucher", "card_quote")
 """Who may make money of what somebody else issued."""
 _READ = ("account_statement", "archivable", "audit", "audit_archive", "export_cdrs")
+_BUNDLES = ("add_bundle", "change_bundle", "remove_bundle", "assign_bundle", "unassign_bundle")
 _REPORTS = (
     "v_account v_cdr v_cdr_leg v_entry v_live_call v_live_leg v_rate v_tariff v_trunk v_carrier v_node v_alarm v_user "
     "v_username v_caller_number v_prefix_rule v_premium_prefix v_end_mark v_parent_hold v_below_cost "
     "v_carrier_state v_shown_number v_margin "
+    "v_bundle v_bundle_plan v_bundle_prefix v_live_bundle v_cdr_bundle "
     "v_card v_batch v_voucher v_voucher_batch v_voucher_refusal "
     "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention"
 )
@@ -84,20 +86,24 @@ _WHO_CALLS_TABLES = (
 _ALL_TABLES = (
     "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
     "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm account_prefix user_prefix "
-    f"premium_prefix end_mark {_CARRIER_TABLES} {_CARD_TABLES} "
+    "premium_prefix end_mark bundle bundle_prefix account_bundle bundle_period live_bundle cdr_bundle "
+    f"{_CARRIER_TABLES} {_CARD_TABLES} "
     "export_position retention balance_checkpoint cdr_archive cdr_leg_archive entry_archive"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "SELECT",
     "v_rate v_tariff v_live_call v_live_leg v_live_total v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version "
-    "v_alarm v_parent_hold v_premium_prefix v_end_mark v_carrier_route v_carrier_use v_carrier_state v_live_route",
+    "v_alarm v_parent_hold v_premium_prefix v_end_mark v_carrier_route v_carrier_use v_carrier_state v_live_route "
+    "v_bundle_prefix v_live_bundle",
 )
 _CASHIER = _execute(
     (*_MONEY, *_SELL, *_CARDS, *_READ, "identify_account", "identify_card", "acknowledge_alarms")
 ) | _tables("SELECT", _REPORTS)
 _ADMIN = (
-    _execute((*_CONFIGURE, *_ISSUE, *_CARDS, *_WHO_CALLS, *_IDENTIFY, *_READ, "acknowledge_alarms", "archive"))
+    _execute(
+        (*_CONFIGURE, *_ISSUE, *_CARDS, *_WHO_CALLS, *_BUNDLES, *_IDENTIFY, *_READ, "acknowledge_alarms", "archive")
+    )
     | _tables("SELECT", f"{_REPORTS} v_config_version")
     | _tables("SELECT INSERT UPDATE DELETE", _CONFIGURATION_TABLES)
     | _tables("SELECT", "account user trunk trunk_address credential_caller_number tariff rate")
@@ -125,13 +131,14 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
         | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
         | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier card voucher")
         | _tables("UPDATE", "export_position")
+        | _tables("INSERT UPDATE", "bundle account_bundle bundle_period cdr_bundle")
         | _tables("INSERT", "entry money_key credential_card card_batch voucher_batch")
         | _tables(
             "INSERT UPDATE DELETE",
-            f"rate live_call live_leg call_count alarm {_WHO_CALLS_TABLES} {_CARRIER_TABLES}",
+            f"rate live_call live_leg call_count alarm {_WHO_CALLS_TABLES} {_CARRIER_TABLES} live_bundle",
         )
         | _tables("INSERT UPDATE DELETE", "zone_offset guess_count")
-        | _tables("INSERT DELETE", "voucher_refusal")
+        | _tables("INSERT DELETE", "voucher_refusal bundle_prefix")
         | _execute(routines)
     )
 

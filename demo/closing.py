@@ -18,8 +18,11 @@ AUDITED = {
     "balances, from their entries": ("balance", "available", "forced_floor", "purse_missing", "account_missing"),
     "holds and calls, from the calls in progress": ("held", "calls"),
     "charges, from the calls' entries": ("charge",),
+    "minute bundles, from their calls": (
+        "bundle_held", "bundle_used", "bundle_granted", "bundle_of_leg", "bundle_of_cdr",
+    ),
     "calls in progress and their legs": ("legs_of_call", "account_of_call", "leg_without_call", "live_and_settled"),
-}
+}  # fmt: skip
 """What the routine `audit` checks, and the names it gives to differences."""
 
 
@@ -91,9 +94,9 @@ def show_arithmetic(console: Console, cdr: Cdr) -> list[str]:
     for leg in cdr.legs:
         priced = PricedCall(rate_from_json(leg.rate_json), cdr.rated_at.replace(tzinfo=UTC), max(1, cdr.grant_s))
         console.print(f"\n  {leg.account_name} (rate of prefix {priced.rate.prefix}, {leg.destination})")
-        for line in priced.explain(cdr.billed_s):
+        for line in priced.explain(cdr.billed_s, leg.bundle_s):
             console.print(f"    {line.text}", markup=False, soft_wrap=True)
-        if priced.cost(cdr.billed_s) != leg.charge:
+        if priced.cost(cdr.billed_s, leg.bundle_s) != leg.charge:
             wrong.append(f"{leg.account_name} was charged {money(leg.charge)}, which its rate does not give")
     return wrong
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing import authorization, facts
+from billing.bundles import bundles_of
 from billing.errors import (
     BreakerOpen,
     InvalidNumber,
@@ -67,9 +68,10 @@ def announce() -> None:
     caller = identified.caller
     at = caller.now.replace(microsecond=0)
     try:
+        digits, longest_s = _digits(identified), here().settings.calls.longest_call_s
         premium = here().directory.current().premium
-        longest_s = here().settings.calls.longest_call_s
-        quote = authorization.quote(caller, here().rates, _digits(identified), at, longest_s, premium)
+        bundles = bundles_of(here().ledger, caller, digits, at)
+        quote = authorization.quote(caller, here().rates, digits, at, longest_s, premium, bundles)
         refused = authorization.refusal_of(caller, quote)
         here().breaker.succeeded()
     except Refused as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # nosec B104  # noqa: S104 - where a proxy that listens everywhere is asked
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # nosec B104  # noqa: S104 - where such a proxy is asked
 REPLY_BYTES_MAX = 65_535
 
 

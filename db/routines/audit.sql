@@ -28,6 +28,7 @@ BEGIN
     UNION ALL SELECT what, id, expected, actual FROM audit_live
     UNION ALL SELECT what, id, expected, actual FROM audit_spent
     UNION ALL SELECT what, id, expected, actual FROM audit_card
+    UNION ALL SELECT what, id, expected, actual FROM audit_bundle
     UNION ALL
     SELECT 'charge', call_key, SUM(charged), SUM(posted)
       FROM (

@@ -42,7 +42,10 @@ BEGIN
             (SELECT GROUP_CONCAT(number ORDER BY is_default DESC, shown_number.user_id DESC, number SEPARATOR ',')
                FROM shown_number
               WHERE shown_number.account_id = p_account_id
-                AND shown_number.user_id IN (0, COALESCE(p_user_id, 0))), NULL) AS shown_numbers
+                AND shown_number.user_id IN (0, COALESCE(p_user_id, 0))), NULL) AS shown_numbers,
+         EXISTS (SELECT 1 FROM account_bundle
+                  WHERE account_bundle.account_id = account.id AND account_bundle.ends_at > UTC_TIMESTAMP())
+           AS has_bundles
     FROM chain
     JOIN account ON account.id = chain.account_id
     JOIN purse ON purse.account_id = account.id

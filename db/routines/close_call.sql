@@ -18,10 +18,14 @@ SQL SECURITY DEFINER
 MODIFIES SQL DATA
 BEGIN
   DECLARE v_now DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
+  DECLARE v_new BOOLEAN;
+  DECLARE v_bundled BOOLEAN;
 
+  SELECT MAX(purse.spend_day <> DATE(v_now) OR purse.unused), MAX(live_leg.covered_s > 0) INTO v_new, v_bundled
+    FROM live_leg STRAIGHT_JOIN purse ON purse.account_id = live_leg.account_id
+   WHERE live_leg.call_key = p_key;
   -- Before there are entries of this call, which are counted below.
-  IF EXISTS (SELECT 1 FROM live_leg STRAIGHT_JOIN purse ON purse.account_id = live_leg.account_id
-              WHERE live_leg.call_key = p_key AND (purse.spend_day <> DATE(v_now) OR purse.unused)) THEN
+  IF v_new THEN
     CALL start_spend_day(p_key, DATE(v_now));
     -- Of what the reaper ends nobody knows whether anybody talked.
     IF p_talked_ms > 0 AND p_charges IS NOT NULL THEN
@@ -49,16 +53,20 @@ BEGIN
     FROM live_call
    WHERE call_key = p_key;
 
-  INSERT INTO cdr_leg (call_key, leg, account_id, tariff_id, rate_id, destination, rate, hold, charge, balance_after)
+  INSERT INTO cdr_leg (
+    call_key, leg, account_id, tariff_id, rate_id, destination, rate, hold, charge, balance_after, bundle_s
+  )
   SELECT live_leg.call_key, live_leg.leg, live_leg.account_id, live_leg.tariff_id, live_leg.rate_id,
          live_leg.destination, live_leg.rate, live_leg.hold,
          IF(p_charges IS NULL, live_leg.hold, given.charge),
-         purse.balance - IF(p_charges IS NULL, live_leg.hold, given.charge)
+         purse.balance - IF(p_charges IS NULL, live_leg.hold, given.charge),
+         IF(p_charges IS NULL, live_leg.covered_s, COALESCE(given.bundle_s, 0))
     FROM live_leg
     STRAIGHT_JOIN purse ON purse.account_id = live_leg.account_id
     LEFT JOIN JSON_TABLE(COALESCE(p_charges, '[]'), '$[*]' COLUMNS (
       leg TINYINT UNSIGNED PATH '$.leg',
-      charge DECIMAL(18,6) PATH '$.charge'
+      charge DECIMAL(18,6) PATH '$.charge',
+      bundle_s INT UNSIGNED PATH '$.bundle_s'
     )) AS given ON given.leg = live_leg.leg
    WHERE live_leg.call_key = p_key;
 
@@ -79,6 +87,9 @@ BEGIN
          purse.calls = purse.calls - 1
    WHERE cdr_leg.call_key = p_key;
 
+  IF v_bundled THEN
+    CALL settle_bundles(p_key);
+  END IF;
   DELETE FROM live_leg WHERE call_key = p_key;
   DELETE FROM live_call WHERE call_key = p_key;
 END

@@ -1,6 +1,8 @@
 -- Lengthens a call's grant from p_old_grant_s to p_new_grant_s seconds. p_legs: [{"leg":0,"hold":"2.4"}, ..], the new
 -- holds in absolute figures, so that a repeated call changes nothing. Status, expiry, the day's spending limit and what
--- an account may hold of its parent's money are checked again on each level.
+-- an account may hold of its parent's money are checked again on each level. A leg whose minute bundles may pay for
+-- more of the call has offers beside its hold ([[seconds, hold], ..], absolute too): the one counts whose seconds are
+-- left, the most of them.
 --
 -- Answers a row a leg: outcome ('extended', 'stale' when the grant is not the old one, 'settled', 'unknown_call', or
 -- why not), failed_leg, and what is true now: grant_s, leg, account_id, hold, available.
@@ -20,6 +22,7 @@ BEGIN
   DECLARE v_limited BOOLEAN;
   DECLARE v_grant_s INT UNSIGNED;
   DECLARE v_legs LONGTEXT;
+  DECLARE v_priced LONGTEXT DEFAULT p_legs;
 
   CALL refuse_in_transaction('extend_call');
   CALL check_key('extend_call', p_call_key, v_key);
@@ -49,9 +52,15 @@ BEGIN
     ELSEIF v_grant_s <> p_old_grant_s THEN
       SET v_outcome = 'stale';
     ELSE
-      CALL judge_extend(v_key, p_new_grant_s, p_legs, v_outcome, v_failed_leg, v_limited);
+      IF JSON_EXISTS(p_legs, '$[*].offers') THEN
+        CALL price_extend(v_key, p_legs, v_priced);
+      END IF;
+      CALL judge_extend(v_key, p_new_grant_s, v_priced, v_outcome, v_failed_leg, v_limited);
       IF v_outcome = 'extended' THEN
-        CALL write_extend(v_key, p_new_grant_s, p_legs);
+        CALL write_extend(v_key, p_new_grant_s, v_priced);
+        IF JSON_EXISTS(v_priced, '$[*].covered') THEN
+          CALL hold_bundles(v_key, v_priced);
+        END IF;
         SET v_grant_s = p_new_grant_s;
         IF v_limited THEN
           CALL warn_of_spending(v_key);

@@ -5,6 +5,10 @@
 -- account, tariff, rate_id, destination, rate, holds (one a step) and smallest (the least that any call costs). Also
 -- shown, the number that carriers are shown, and, if a carrier has a tariff, routes: what each asks, by its id.
 --
+-- With `bundled` some legs may use minute bundles: they have bundles, in the order of their use ([{"id":7, "from":..,
+-- "to":..}, ..], the id of account_bundle and its period), and offers, for each step ([[seconds, hold], ..]). Of a step
+-- the offer counts whose seconds are left, the most of them; its hold takes the place of the one in holds.
+--
 -- Answers one row a leg: outcome ('opened', or why not), failed_leg, grant_s, leg, account_id, hold, and what was
 -- available before. The same key gives the stored answer; with other content it is an error; a refusal is not stored.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE open_call(
@@ -24,10 +28,16 @@ BEGIN
   DECLARE v_limited BOOLEAN;
   DECLARE v_near BOOLEAN;
   DECLARE v_legs LONGTEXT;
+  DECLARE v_bundled BOOLEAN DEFAULT FALSE;
+  DECLARE v_priced LONGTEXT DEFAULT p_content;
 
   CALL refuse_in_transaction('open_call');
   CALL check_key('open_call', p_call_key, v_key);
   CALL check_open_content(p_content);
+  IF JSON_EXISTS(p_content, '$.bundled') THEN
+    SET v_bundled = TRUE;
+    CALL check_open_bundles(p_content);
+  END IF;
 
   BEGIN
     -- The same content has the same purses and waited for their locks, so a key that appears only now has other
@@ -52,9 +62,15 @@ BEGIN
     ELSEIF v_stored_hash IS NOT NULL THEN
       SET v_outcome = 'opened';
     ELSE
-      CALL judge_open(v_key, p_content, v_outcome, v_failed_leg, v_step, v_limited, v_near);
+      IF v_bundled THEN
+        CALL price_open(p_content, v_priced);
+      END IF;
+      CALL judge_open(v_key, v_priced, v_outcome, v_failed_leg, v_step, v_limited, v_near);
       IF v_outcome = 'opened' THEN
-        CALL write_open(v_key, p_content, v_hash, v_step, v_grant_s);
+        CALL write_open(v_key, v_priced, v_hash, v_step, v_grant_s);
+        IF v_bundled THEN
+          CALL write_bundles(v_key, v_priced, v_step);
+        END IF;
         IF v_limited THEN
           CALL count_call(v_key);
         END IF;

@@ -1,7 +1,9 @@
 -- Turns a call's holds into its charges and the live call into a CDR: once, on every leg, in one transaction.
 --
 -- p_content is JSON: grant_s (the grant that the charges were worked out under), talked_ms, billed_s, result, detail,
--- end_reason, sip_code, carrier, carrier_cost (text, what the carrier charges; null: not known), ended_ago_ms and legs [{"leg":0,"charge":"0.12"}, ..], each leg of the call once.
+-- end_reason, sip_code, carrier, carrier_cost (text, what the carrier charges; null: not known), ended_ago_ms and legs
+-- [{"leg":0,"charge":"0.12"}, ..], each leg of the call once, with bundle_s for one that holds seconds of minute
+-- bundles: how many were used.
 --
 -- Answers a row a leg: outcome, grant_s, leg, account_id, charge, balance. 'settled'; 'already' with the first
 -- result, though the call is archived; 'stale' if the grant is another by now: work it out again; 'refunded' if the reaper had charged the whole

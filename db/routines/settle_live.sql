@@ -9,7 +9,9 @@ MODIFIES SQL DATA
 BEGIN
   DECLARE v_legs LONGTEXT;
 
-  SELECT JSON_ARRAYAGG(JSON_OBJECT('leg', leg, 'most', hold)) INTO v_legs FROM live_leg WHERE call_key = p_key;
+  SELECT JSON_ARRAYAGG(JSON_OBJECT('leg', leg, 'most', hold, 'covered', covered_s)) INTO v_legs
+    FROM live_leg
+   WHERE call_key = p_key;
   CALL check_charges(p_key, p_content, v_legs);
   CALL close_call(
     p_key,

@@ -9,9 +9,13 @@ SQL SECURITY DEFINER
 MODIFIES SQL DATA
 BEGIN
   DECLARE v_legs LONGTEXT;
+  DECLARE v_bundled BOOLEAN;
   DECLARE v_talked_ms BIGINT UNSIGNED DEFAULT JSON_VALUE(p_content, '$.talked_ms');
 
-  SELECT JSON_ARRAYAGG(JSON_OBJECT('leg', leg, 'most', charge)) INTO v_legs FROM cdr_leg WHERE call_key = p_key;
+  SELECT JSON_ARRAYAGG(JSON_OBJECT('leg', leg, 'most', charge, 'covered', bundle_s)), MAX(bundle_s > 0)
+    INTO v_legs, v_bundled
+    FROM cdr_leg
+   WHERE call_key = p_key;
   CALL check_charges(p_key, p_content, v_legs);
 
   INSERT INTO entry (
@@ -40,12 +44,17 @@ BEGIN
 
   UPDATE JSON_TABLE(p_content, '$.legs[*]' COLUMNS (
            leg TINYINT UNSIGNED PATH '$.leg',
-           charge DECIMAL(18,6) PATH '$.charge'
+           charge DECIMAL(18,6) PATH '$.charge',
+           bundle_s INT UNSIGNED PATH '$.bundle_s'
          )) AS given
          STRAIGHT_JOIN cdr_leg FORCE INDEX (PRIMARY) ON cdr_leg.call_key = p_key AND cdr_leg.leg = given.leg
          STRAIGHT_JOIN purse FORCE INDEX (PRIMARY) ON purse.account_id = cdr_leg.account_id
      SET cdr_leg.charge = given.charge,
+         cdr_leg.bundle_s = COALESCE(given.bundle_s, 0),
          cdr_leg.balance_after = purse.balance;
+  IF v_bundled THEN
+    CALL refund_bundles(p_key);
+  END IF;
 
   UPDATE cdr
      SET ended_at = p_now - INTERVAL JSON_VALUE(p_content, '$.ended_ago_ms') * 1000 MICROSECOND,

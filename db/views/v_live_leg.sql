@@ -2,7 +2,7 @@
 -- if what it may hold here is limited (v_parent_hold).
 CREATE OR REPLACE ALGORITHM = MERGE DEFINER = meterline_reader@localhost SQL SECURITY DEFINER VIEW v_live_leg AS
 SELECT live_leg.call_key, live_leg.leg, live_leg.account_id, account.name AS account_name, account.status,
-       live_leg.tariff_id, live_leg.rate_id, live_leg.destination, live_leg.rate, live_leg.hold,
+       live_leg.tariff_id, live_leg.rate_id, live_leg.destination, live_leg.rate, live_leg.hold, live_leg.covered_s,
        purse.balance + purse.credit_limit - purse.held AS available,
        IF(child_account.parent_hold_limit IS NULL, NULL, child_account.id) AS capped_child_id
   FROM live_leg

@@ -483,7 +483,9 @@ def test_one_bad_call_does_not_keep_the_others(bank: Bank, new_bank: Any) -> Non
     bad, good = damaged.opened([account]), damaged.opened([account])
     damaged.overdue(bad, good)
     damaged.sql("UPDATE live_call SET hold_until = hold_until - INTERVAL 1 HOUR WHERE call_key = %s", bad)
-    damaged.sql("INSERT INTO cdr_leg SELECT call_key, leg, account_id, 1, NULL, '', '', 0, 0, 0 FROM live_leg"
+    damaged.sql("INSERT INTO cdr_leg (call_key, leg, account_id, tariff_id, destination, rate, hold, charge,"
+                " balance_after)"
+                " SELECT call_key, leg, account_id, 1, '', '', 0, 0, 0 FROM live_leg"
                 " WHERE call_key = %s", bad)  # fmt: skip
 
     with pytest.raises(LedgerRefused, match=f"reap_failed: call {bad}"):

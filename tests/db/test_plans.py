@@ -34,7 +34,10 @@ def filled(server: PrivateMariaDB) -> Iterator[Bank]:
         f" ended_at, result, settled_at) SELECT {key}, 'n', {account}, '', '', '', '', '', NOW(), NOW(), 'answered',"
         f" NOW() FROM seq_1_to_{CALLS}"
     )
-    bank.sql(f"INSERT INTO cdr_leg SELECT {key}, 0, {account}, 1, 1, 'D', '', 1, 0.5, 0 FROM seq_1_to_{CALLS}")
+    bank.sql(
+        "INSERT INTO cdr_leg (call_key, leg, account_id, tariff_id, rate_id, destination, rate, hold, charge,"
+        f" balance_after) SELECT {key}, 0, {account}, 1, 1, 'D', '', 1, 0.5, 0 FROM seq_1_to_{CALLS}"
+    )
     bank.sql(
         f"INSERT INTO entry SELECT {key}, {account}, 'call', -0.5, 0, 0, 0, 'n', 'l', '', '',"
         f" NOW() + INTERVAL seq SECOND FROM seq_1_to_{CALLS}"
@@ -51,7 +54,10 @@ def filled(server: PrivateMariaDB) -> Iterator[Bank]:
         f" SELECT {live}, CONCAT('node', seq % 2), 1 + seq % {ACCOUNTS}, 'answered', '', '', '', '', '', '', 120, 3600,"
         f" 60, NOW(), NOW(), NOW(), NOW() + INTERVAL 100 + seq SECOND, '' FROM seq_1_to_{LIVE}"
     )
-    bank.sql(f"INSERT INTO live_leg SELECT {live}, 0, 1 + seq % {ACCOUNTS}, 1, 1, 'D', '', 1, 9 FROM seq_1_to_{LIVE}")
+    bank.sql(
+        "INSERT INTO live_leg (call_key, leg, account_id, tariff_id, rate_id, destination, rate, hold,"
+        f" available_before) SELECT {live}, 0, 1 + seq % {ACCOUNTS}, 1, 1, 'D', '', 1, 9 FROM seq_1_to_{LIVE}"
+    )
     bank.sql(
         "UPDATE purse JOIN (SELECT account_id, SUM(hold) AS held, COUNT(*) AS calls FROM live_leg GROUP BY account_id)"
         " AS live USING (account_id) SET purse.held = live.held, purse.calls = live.calls"

@@ -19,6 +19,7 @@ ROUTINES_ONLY_TABLES = (
     "carrier_prefix", "carrier_state", "shown_number",
     "card_batch", "card", "voucher_batch", "voucher", "voucher_refusal", "guess_count", "zone_offset",
     "export_position", "retention", "balance_checkpoint", "cdr_archive", "cdr_leg_archive", "entry_archive",
+    "bundle", "bundle_prefix", "account_bundle", "bundle_period", "live_bundle", "cdr_bundle",
 )  # fmt: skip
 CONFIGURATION_TABLES = (
     "user", "credential_card", "trunk", "trunk_address", "credential_caller_number",
@@ -50,6 +51,7 @@ EXECUTE = {
         "set_tariff_routing", "put_shown_number", "remove_shown_number",
         "issue_cards", "issue_vouchers", *CARDS,
         "account_statement", "archivable", "archive", "audit_archive", "export_cdrs",
+        "add_bundle", "change_bundle", "remove_bundle", "assign_bundle", "unassign_bundle",
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
     },
 }  # fmt: skip

@@ -16,7 +16,7 @@ from tests.model.probes import Probes
 
 FURNITURE = frozenset({
     "account", "purse", "user", "credential_digest", "credential_card", "trunk", "trunk_address", "carrier", "tariff",
-    "credential_caller_number", "rate", "loaded_object",
+    "credential_caller_number", "rate", "loaded_object", "bundle", "bundle_prefix", "account_bundle",
 })  # fmt: skip
 """Tables that no history empties; yoyo's own have names of their own."""
 

@@ -27,13 +27,24 @@ PRICES = {
 KEYS = {"purse": "account_id", "account": "id"}
 
 
-def cost(destination: str, leg: int, seconds: int) -> Decimal:
-    """What so many seconds cost, by hand."""
-    fee, price, increment = PRICES[destination, leg]
+def counted(destination: str, leg: int, seconds: int) -> int:
+    """Whole increments."""
+    increment = PRICES[destination, leg][2]
+    return int((Decimal(seconds) / increment).to_integral_value(ROUND_CEILING) * increment)
+
+
+def cost(destination: str, leg: int, seconds: int, covered_s: int = 0) -> Decimal:
+    """What so many seconds cost, by hand, when minute bundles pay for the first of them."""
+    fee, price, _ = PRICES[destination, leg]
     if not seconds:
         return Decimal(0)
-    counted = (Decimal(seconds) / increment).to_integral_value(ROUND_CEILING) * increment
-    return Decimal(fee) + counted * Decimal(price)
+    return Decimal(fee) + max(0, counted(destination, leg, seconds) - covered_s) * Decimal(price)
+
+
+def covered(place: Place, leg: dict[str, Any]) -> int:
+    """The seconds of minute bundles that a leg held at its call's end."""
+    sql = "SELECT COALESCE(SUM(held_s), 0) AS held_s FROM cdr_bundle WHERE call_key = %s AND leg = %s"
+    return int(place.sql(sql, leg["call_key"], leg["leg"])[0]["held_s"])
 
 
 def must(holds: object, what: str) -> None:
@@ -119,11 +130,15 @@ def _call(history: History, call: Call) -> None:
         return
     must(len(legs) == len(history.place.users[call.user]), f"{call}: legs {legs}")
     for leg in legs:
-        whole = cost(call.destination, leg["leg"], cdr["grant_s"])
+        covered_s = covered(history.place, leg)
+        whole = cost(call.destination, leg["leg"], cdr["grant_s"], covered_s)
+        history.seen.update(["bundle: whole" if whole == 0 else "bundle: part"] if covered_s else ["bundle: none"])
         must(0 <= leg["charge"] <= whole == leg["hold"], f"{call} leg {leg['leg']}: {leg}, held at most {whole}")
     if cdr["provisional"]:
         must(lost, f"{call} is provisional, and its node knows the truth: {cdr}, {written}")
         must(all(leg["charge"] == leg["hold"] for leg in legs), f"{call}: provisional, and not the whole grant: {legs}")
+        used = all(leg["bundle_s"] == covered(history.place, leg) for leg in legs)
+        must(used, f"{call}: provisional, and bundle seconds came back: {legs}")
         history.seen.update(["cdr: provisional"])
     elif call.unsure:
         history.seen.update(["cdr: unsure"])
@@ -145,8 +160,11 @@ def _exact(history: History, call: Call, cdr: dict[str, Any], legs: list[dict[st
     billed_s = min(-(-talked_ms // 1000), cdr["grant_s"])
     must((talked_ms, billed_s) == (cdr["talked_ms"], cdr["billed_s"]), f"{call} talked {talked_ms} ms: {cdr}")
     for leg in legs:
-        charge = cost(call.destination, leg["leg"], billed_s)
+        covered_s = covered(history.place, leg)
+        charge = cost(call.destination, leg["leg"], billed_s, covered_s)
         must(charge == leg["charge"], f"{call} leg {leg['leg']}: {billed_s} s cost {charge}, charged {leg['charge']}")
+        used_s = min(covered_s, counted(call.destination, leg["leg"], billed_s))
+        must(used_s == leg["bundle_s"], f"{call}: {billed_s} s use {used_s} s of bundles: {leg}")
     history.seen.update([f"cdr: {kind}", f"ended: {cdr['end_reason'] or cdr['result']}"])
 
 

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pymysql
@@ -19,6 +20,12 @@ from tests.model.cast import Place
 from tests.model.probes import Change, install
 
 DATABASE = "model"
+BUNDLES = (
+    ("cards' day", "reseller", 100, "day", "49,44", 0),
+    ("reseller's week", None, 90, "week", "49", 2),
+    ("reseller's gift", None, 70, "once", "4,!44", 1),
+)
+"""Minute bundles: little enough to be used up within a history, which then goes on with money."""
 TIMEOUT_S = 20.0
 
 
@@ -71,6 +78,13 @@ def _furnished(server: PrivateMariaDB, folder: Path, change: Change | None) -> P
         admin.put_digest(user, name, "example.net", "a" * 32, "b" * 64)
     for account_id in accounts.values():
         admin.set_account(account_id, country_code="49", international_prefixes="00", national_prefix="0")
+    since = datetime(2000, 1, 1, tzinfo=UTC)
+    for name, owner, seconds, period, prefixes, priority in BUNDLES:
+        admin.add_bundle(name, seconds, period, prefixes, owner=owner, priority=priority)
+    for account in ("card one", "card two"):
+        admin.assign_bundle(account, "cards' day", since)
+    for name in ("reseller's week", "reseller's gift"):
+        admin.assign_bundle("reseller", name, since)
     for number in (1, 2):
         admin.create_carrier(f"carrier {number}", f"192.0.2.{number}", priority=number)
     admin.close()

@@ -15,7 +15,7 @@ ROUTINES = (
 RACE = "a key that appears while its purses are locked: only with two at the same instant (tests/db/test_races.py)"
 BROKEN = "a call that cannot be closed: no history makes one (tests/db/test_calls.py)"
 UNREACHABLE = {
-    ("open_call", 4, "ROLLBACK;"): RACE,
+    ("open_call", 6, "ROLLBACK;"): RACE,
     ("move_money", 2, "ROLLBACK;"): RACE,
     ("record_call", 4, "ROLLBACK;"): RACE,
     ("record_call", 5, "SET v_outcome = 'already';"): RACE,
@@ -35,6 +35,7 @@ OUTCOMES = {
     ),
     "money": ("moved", "insufficient_balance"),
     "journal": ("full", "torn"),
+    "bundle": ("none", "part", "whole"),
 }  # fmt: skip
 
 POINTS = (

@@ -296,6 +296,51 @@ def test_alarms_are_listed_and_acknowledged(run, world):
     admin.close()
 
 
+def test_bundles_from_their_making_to_their_end(run, world):
+    """Made, given, looked at, changed, taken away and removed, each as a person does it."""
+    (made,) = run("bundle", "add", "Germany 100", "--minutes", "100", "--to", "49,!49900", "--json").json
+    assert ("Germany 100", None, 6000, "month", "49,!49900", 0) == tuple(
+        made[name] for name in ("name", "owner_name", "seconds", "period", "prefixes", "accounts")
+    )
+    account = "acme"
+    assert 6000 == run("bundle", "assign", account, "Germany 100", "--json").json["left_s"]
+    (shown,) = run("bundle", "show", "--account", account, "--json").json
+    assert ("Germany 100", 6000, 0, 0, 6000, None) == tuple(
+        shown[name] for name in ("bundle_name", "seconds", "used_s", "held_s", "left_s", "period_from")
+    )
+    assert "not begun" in run("bundle", "show", "--bundle", "Germany 100").output
+    assert 7200 == run("bundle", "set", "Germany 100", "--seconds", "7200", "--json").json[0]["seconds"]
+    assert "2:00:00" in run("bundle", "list").output
+    refused = run("bundle", "remove", "Germany 100")
+    assert (1, True) == (refused.code, refused.complaint.startswith("meterline: bundle_in_use: 1 accounts"))
+    assert 1 == run("bundle", "unassign", account, "Germany 100", "--json").json["ended"]
+    assert "removed" == run("bundle", "remove", "Germany 100", "--json").json["status"]
+    assert [] == run("bundle", "list", "--json").json
+    assert ["removed"] == [one["status"] for one in run("bundle", "list", "--all", "--json").json]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "named"),
+    [
+        (("add", "x", "--to", "49"), 2, "--minutes"),
+        (("add", "x", "--to", "49", "--minutes", "1", "--seconds", "1"), 2, "--seconds"),
+        (("add", "x", "--to", "4a9", "--minutes", "1"), 1, "4a9"),
+        (("add", "x", "--to", "49", "--minutes", "1", "--period", "year"), 1, "year"),
+        (("add", "x", "--to", "49", "--minutes", "1", "--owner", "nobody"), 1, "nobody"),
+        (("set", "x"), 2, "--priority"),
+        (("set", "nothing", "--minutes", "1"), 1, "nothing"),
+        (("assign", "nobody", "nothing"), 1, "nobody"),
+        (("unassign", "nobody", "nothing"), 1, "nobody"),
+        (("show", "--account", "nobody"), 1, "nobody"),
+    ],
+)
+def test_a_bundle_that_cannot_be_names_the_thing(run, world, words, code, named):
+    """Wrong words are exit code 2, what the ledger refuses 1."""
+    answer = run("bundle", *words)
+    assert (code, 1) == (answer.code, answer.complaint.count("\n"))
+    assert named in answer.complaint
+
+
 @pytest.mark.parametrize("words", [["audit"], ["calls"], ["cdrs"], ["db", "migrate"], ["topup", "acme", "1"]])
 def test_a_database_that_is_away_is_named(run, words):
     """One line, quickly, no traceback."""

@@ -161,7 +161,7 @@ def _check_money(world: World, cdr: Cdr) -> None:
     for leg in cdr.legs:
         assert cdr.rated_at is not None
         priced = PricedCall(rate_from_json(leg.rate_json), cdr.rated_at.replace(tzinfo=UTC), max(cdr.grant_s, 1))
-        assert leg.charge == priced.cost(cdr.billed_s), f"leg {leg.leg} of {cdr}"
+        assert leg.charge == priced.cost(cdr.billed_s, leg.bundle_s), f"leg {leg.leg} of {cdr}"
         if leg.charge:
             expected[leg.account_id] = -leg.charge
     assert world.entries_of_call(cdr.call_key) == expected, cdr

@@ -139,6 +139,13 @@ class World:
         key = self.settings.card_pin_key.get_secret_value().encode()
         return hmac.new(key, f"{number}:{pin}".encode(), hashlib.sha256).hexdigest()
 
+    def bundle(self, account: Account, seconds: int, *, seller: Account | None = None, prefixes: str = PREFIX) -> str:
+        """A minute bundle of so many seconds, once, which its seller (None: the vendor) gave the account."""
+        name = _name("bundle")
+        self.admin.add_bundle(name, seconds, "once", prefixes, owner=seller.name if seller else None)
+        self.admin.assign_bundle(account.name, name)
+        return name
+
     def top_up(self, account: Account, amount: str) -> None:
         self.cashier.top_up(str(ULID()), account.account_id, amount, "test", "scenario")
 
