@@ -286,8 +286,9 @@ def _caller(rows: Sequence[Row]) -> Caller | None:
     if not rows:
         return None
     flags = ("premium_allowed", "has_bundles")
-    legs = (record(Leg, row, **{name: bool(row[name]) for name in flags}) for row in rows)
-    return record(Caller, rows[0], legs=tuple(legs))
+    in_order = sorted(rows, key=lambda row: int(row["leg"]))
+    legs = (record(Leg, row, **{name: bool(row[name]) for name in flags}) for row in in_order)
+    return record(Caller, in_order[0], legs=tuple(legs))
 
 
 def _held(rows: Sequence[Row]) -> tuple[HeldLeg, ...]:

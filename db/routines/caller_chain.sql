@@ -1,6 +1,7 @@
 -- The answer of the identify_* routines: the chain of p_account_id, a row a leg, the account itself first and then
 -- each parent; none for NULL. One statement, so that all of it is of one moment. A chain longer than 8 ends at the
--- 8th, and open_call refuses it, because the last leg's parent_id is not NULL. Internal.
+-- 8th, and open_call refuses it, because the last leg's parent_id is not NULL. The client sorts by leg: ORDER BY would
+-- put texts into a temporary table on disk, for half as much time again in each call. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE caller_chain(
   IN p_account_id BIGINT UNSIGNED,
   IN p_user_id BIGINT UNSIGNED,
@@ -47,10 +48,9 @@ BEGIN
                   WHERE account_bundle.account_id = account.id AND account_bundle.ends_at > UTC_TIMESTAMP())
            AS has_bundles
     FROM chain
-    JOIN account ON account.id = chain.account_id
-    JOIN purse ON purse.account_id = account.id
-    JOIN tariff ON tariff.id = account.tariff_id
+    STRAIGHT_JOIN account ON account.id = chain.account_id
+    STRAIGHT_JOIN purse ON purse.account_id = account.id
+    STRAIGHT_JOIN tariff ON tariff.id = account.tariff_id
     LEFT JOIN user ON user.id = p_user_id
-    LEFT JOIN credential_card ON credential_card.account_id = p_account_id
-   ORDER BY chain.leg;
+    LEFT JOIN credential_card ON credential_card.account_id = p_account_id;
 END
