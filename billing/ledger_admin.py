@@ -59,10 +59,3 @@ class AdminLedger(LedgerSession):
         """Calls in progress keep the rate."""
         self._call("remove_rate", tariff_id, prefix, naive(effective_from))
 
-    # --- cards --------------------------------------------------------------------------------------------------------
-
-    def put_card(self, account_id: int, number: str, pin_hash: str) -> None:
-        """A card account's number, and the hex HMAC-SHA256 of 'number:pin' under settings.card_pin_key."""
-        sql = "REPLACE INTO credential_card (account_id, number, pin_hash) VALUES (%s, %s, %s)"
-        self._change(sql, account_id, number, pin_hash)
-

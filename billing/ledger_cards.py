@@ -16,8 +16,8 @@ from billing.card_types import (
     VoucherRefusal,
     VoucherRow,
 )
+from billing.ledger_accounts import AccountRef, AccountsLedger
 from billing.ledger_rows import amount_text, naive, record
-from billing.ledger_session import LedgerSession
 from billing.ledger_types import Posted
 
 Change = Literal["block", "unblock", "cancel"]
@@ -27,7 +27,7 @@ WHOLE: Range = (None, None)
 ROWS_MAX = 1000
 
 
-class CardsLedger(LedgerSession):
+class CardsLedger(AccountsLedger):
     """Issuing is an administrator's, selling a cashier's, so that nobody makes money alone. LedgerRefused names what
     cannot be; after LedgerUnavailable what has a key is called again with it."""
 
@@ -79,6 +79,10 @@ class CardsLedger(LedgerSession):
     ) -> CardQuote:
         """What a card has, and how long it can talk to what was dialled; wrong PINs are counted for `source`."""
         return record(CardQuote, self._call("card_quote", number, pin_hash, dialled, source, longest_s)[0])
+
+    def put_card(self, account: AccountRef, number: str, pin_hash: str) -> None:
+        """Number and PIN of an account, or a new PIN: hex HMAC-SHA256 of 'number:pin' under settings.card_pin_key."""
+        self._call("put_card", self._account(account), number, pin_hash)
 
     def zone_of_tariff(self, name: str) -> str | None:
         """The time zone of the tariff with this name."""

@@ -35,4 +35,8 @@ class ImportLedger(LedgerSession):
 
     def has_entry(self, key: str) -> bool:
         """Whether money was moved with this key."""
-        return bool(self._select("SELECT 1 AS found FROM v_entry WHERE entry_key = %s LIMIT 1", key))
+        sql = (
+            "SELECT entry_key FROM v_entry WHERE entry_key = %s"
+            " UNION ALL SELECT entry_key FROM v_entry_archive WHERE entry_key = %s"
+        )
+        return bool(self._select(sql, key, key))

@@ -62,7 +62,7 @@ _CARDS = (
     "block_cards", "unblock_cards", "cancel_cards", "block_card", "unblock_card", "cancel_card",
     "block_vouchers", "unblock_vouchers", "cancel_vouchers", "forgive_guesses",
 )  # fmt: skip
-_ISSUE = ("issue_cards", "issue_vouchers")
+_ISSUE = ("issue_cards", "issue_vouchers", "put_card")
 _SELL = ("activate_cards", "activate_card", "activate_vouchers", "redeem_voucher", "card_quote")
 """Who may make money of what somebody else issued."""
 _READ = ("account_statement", "archivable", "audit", "audit_archive", "export_cdrs")
@@ -76,7 +76,6 @@ _REPORTS = (
     "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention"
 )
 
-_CONFIGURATION_TABLES = "credential_card"
 _CARD_TABLES = "zone_offset card_batch card voucher_batch voucher guess_count voucher_refusal"
 _CARRIER_TABLES = "carrier_prefix carrier_state shown_number"
 _WHO_CALLS_TABLES = (
@@ -105,7 +104,6 @@ _ADMIN = (
         (*_CONFIGURE, *_ISSUE, *_CARDS, *_WHO_CALLS, *_BUNDLES, *_IDENTIFY, *_READ, "acknowledge_alarms", "archive")
     )
     | _tables("SELECT", f"{_REPORTS} v_config_version")
-    | _tables("SELECT INSERT UPDATE DELETE", _CONFIGURATION_TABLES)
     | _tables("SELECT", "account user trunk trunk_address credential_caller_number tariff rate")
 )
 
@@ -129,10 +127,10 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
     return (
         _tables("SELECT", _ALL_TABLES)
         | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
-        | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier card voucher")
+        | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier card voucher credential_card")
         | _tables("UPDATE", "export_position")
         | _tables("INSERT UPDATE", "bundle account_bundle bundle_period cdr_bundle")
-        | _tables("INSERT", "entry money_key credential_card card_batch voucher_batch")
+        | _tables("INSERT", "entry money_key card_batch voucher_batch")
         | _tables(
             "INSERT UPDATE DELETE",
             f"rate live_call live_leg call_count alarm {_WHO_CALLS_TABLES} {_CARRIER_TABLES} live_bundle",

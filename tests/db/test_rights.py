@@ -17,12 +17,13 @@ ROUTINES_ONLY_TABLES = (
     "purse", "entry", "money_key", "live_call", "live_leg", "cdr", "cdr_leg", "node", "loaded_object", "call_count",
     "alarm", "account_prefix", "user_prefix", "premium_prefix", "end_mark", "credential_digest", "carrier",
     "carrier_prefix", "carrier_state", "shown_number",
-    "card_batch", "card", "voucher_batch", "voucher", "voucher_refusal", "guess_count", "zone_offset",
+    "credential_card", "card_batch", "card", "voucher_batch", "voucher", "voucher_refusal", "guess_count",
+    "zone_offset",
     "export_position", "retention", "balance_checkpoint", "cdr_archive", "cdr_leg_archive", "entry_archive",
     "bundle", "bundle_prefix", "account_bundle", "bundle_period", "live_bundle", "cdr_bundle",
 )  # fmt: skip
 CONFIGURATION_TABLES = (
-    "user", "credential_card", "trunk", "trunk_address", "credential_caller_number",
+    "user", "trunk", "trunk_address", "credential_caller_number",
     "account", "tariff", "rate",
 )  # fmt: skip
 CARDS = {
@@ -49,7 +50,7 @@ EXECUTE = {
         "forget_prefix", "put_premium_prefix", "remove_premium_prefix", "end_call", "end_account_calls",
         "create_carrier", "set_carrier", "set_carrier_status", "set_account_routing",
         "set_tariff_routing", "put_shown_number", "remove_shown_number",
-        "issue_cards", "issue_vouchers", *CARDS,
+        "issue_cards", "issue_vouchers", "put_card", *CARDS,
         "account_statement", "archivable", "archive", "audit_archive", "export_cdrs",
         "add_bundle", "change_bundle", "remove_bundle", "assign_bundle", "unassign_bundle",
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",

@@ -279,3 +279,17 @@ def test_the_audit_finds_a_voucher_that_was_paid_without_its_entry(new_bank: obj
     found = {(one.what, one.id, one.expected, one.actual) for one in bank.cashier.audit()}
     here = ("voucher", str(account))
     assert {(*here, Decimal(5), Decimal(0)), (*here, Decimal(0), Decimal(5))} == found
+
+
+def test_what_is_archived_is_still_answered_and_audited(new_bank: object) -> None:
+    """Card value and voucher behind a checkpoint: the key answers as ever, and the audit finds nothing."""
+    bank: Bank = new_bank()  # type: ignore[operator]
+    card, key = sold(bank), new_key()
+    _, (code,) = vouchers(bank)
+    paid = redeem(bank.cashier, code, bank.name_of(card), key=key)
+    bank.sql("UPDATE entry SET created_at = '2020-01-01'")
+    while not bank.sql("CALL archive('2021-01-01', 500)")[0]["done"]:
+        pass
+    assert [] == bank.sql("SELECT * FROM entry") == bank.cashier.audit()
+    assert 2 == len(bank.sql("SELECT * FROM entry_archive"))
+    assert paid == redeem(bank.cashier, code, bank.name_of(card), key=key)
