@@ -19,7 +19,7 @@ def statement(
 ) -> None:
     """What an account paid and was charged in a period: opening balance, each entry, closing balance.
 
-    Example: meterline statement acme --from 2026-03-01 --to 2026-04-01 --zone Europe/Berlin
+    Example: meterline statement Acme --from 2026-03-01 --to 2026-04-01 --zone Europe/Berlin
     """
     asked = period(begin, end, zone)
     with opened("cashier") as ledger:
