@@ -8,6 +8,8 @@ import typer
 from billing import settings
 from billing.errors import LedgerUnavailable
 from billing.settings import DatabaseSettings
+from cli.options import AsJson
+from cli.output import show_json
 from db.migrate import RuntimeLogin, migrate
 
 TIMEOUT_S = 60  # a migration may rebuild a table
@@ -22,12 +24,15 @@ def database() -> None:
 
 
 @commands.command("migrate")
-def migrate_command() -> None:
+def migrate_command(as_json: AsJson = False) -> None:
     """Make the ledger, or bring it up to date: tables, routines, views, logins and their rights.
 
     Logins are made for the roles whose passwords the settings hold.
     """
     changes = set_up(settings.load().database)
+    if as_json:
+        show_json({"changes": changes})
+        return
     print("\n".join(changes) if changes else "up to date")
 
 

@@ -13,7 +13,7 @@ import pytest
 from billing.errors import LedgerUnavailable
 from billing.report_types import Archived
 from stack.mariadb import PrivateMariaDB
-from tests.db.bank import Bank, call_record, new_key, refused, request, settlement
+from tests.db.bank import Bank, call_record, new_key, refused, request, rows_read, settlement
 from tests.db.cards import sold, vouchers
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -359,6 +359,22 @@ def test_the_audit_finds_what_somebody_did_to_the_archive(bank: Bank, sabotage: 
     bank.sql(sabotage)
 
     assert what == {found.what for found in [*bank.cashier.audit(), *bank.cashier.audit_archive()]}
+
+
+def test_the_audit_of_every_day_does_not_read_the_archive(bank: Bank) -> None:
+    """It takes as long as what is not archived."""
+    account = bank.account("100")
+    for _ in range(40):
+        call(bank, account, charges=("0.01",))
+    age_all(bank)
+    ledger = bank.another("cashier")
+    before = rows_read(ledger, lambda ledger: ledger.audit())
+    archive(bank)
+
+    after = rows_read(ledger, lambda ledger: ledger.audit())
+
+    assert after < before - 40 * 3  # CDR leg, entry, and the day's entries
+    ledger.close()
 
 
 @pytest.mark.parametrize("table", ["cdr", "cdr_leg", "entry"])

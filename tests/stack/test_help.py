@@ -20,8 +20,7 @@ OPERATOR = (CHECKOUT / "docs" / "operator.md").read_text(encoding="utf-8")
 SECTION = OPERATOR.split("\n## Commands\n")[1].split("\n## ")[0]
 ROW = re.compile(r"^\| `meterline ([^`]*)` \|(.*)\|$", re.MULTILINE)
 EXAMPLE = re.compile(r"^ *(Example: meterline|As in:) (.*)$", re.MULTILINE)
-ANSWERLESS = {"db migrate", "rate"}
-"""Says what it changed; answers in JSON anyway."""
+IN_JSON_ANYWAY = {"rate"}
 
 
 def walk(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -52,7 +51,7 @@ def test_every_command_explains_itself(words: tuple[str, ...], capsys: pytest.Ca
 def test_every_command_that_answers_can_do_so_for_programs(words: tuple[str, ...]) -> None:
     """`--json`."""
     options = {option for parameter in RUNNABLE[words].params for option in parameter.opts}
-    assert ("--json" in options) or " ".join(words) in ANSWERLESS
+    assert ("--json" in options) or " ".join(words) in IN_JSON_ANYWAY
 
 
 @pytest.mark.parametrize(("usage", "text"), ROW.findall(SECTION))
@@ -122,6 +121,17 @@ def test_bash_itself_completes(tmp_path: Path) -> None:
     )
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
     assert ("traffic\n", "") == (done.stdout, done.stderr)
+
+
+def test_bash_learns_it_for_good(tmp_path: Path) -> None:
+    """--install-completion, in the shell that it is for."""
+    environment = {"PATH": f"{CHECKOUT / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    asked = "meterline --install-completion; true"
+    installed = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, env=environment, check=True)
+    assert "bash completion installed" in installed.stdout
+    asked = "source ~/.bashrc; complete -p meterline"
+    learnt = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, env=environment, check=True)
+    assert "-F _meterline_completion meterline" in learnt.stdout
 
 
 def meterline(variables: dict[str, str]) -> str:
