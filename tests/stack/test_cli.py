@@ -341,6 +341,76 @@ def test_a_bundle_that_cannot_be_names_the_thing(run, world, words, code, named)
     assert named in answer.complaint
 
 
+# --- carriers, and numbers to show ------------------------------------------------------------------------------------
+
+
+def test_carrier_is_made_changed_and_switched_off(run, world):
+    """Each answer has all that is set."""
+    made = run("carrier", "add", "Alpha", "203.0.113.10", "--tariff", "wholesale", "--channels", "30", "--json").json
+    assert ("active", "203.0.113.10", 5060, "wholesale", 30, [], 0, []) == tuple(
+        made[name] for name in ("status", "host", "port", "tariff_name", "channels", "prefixes", "calls", "health")
+    )
+    words = ["--prefix", "49", "--prefix", "43", "--tariff", "none", "--channels", "unlimited", "--trusts-identity"]
+    changed = run("carrier", "set", "Alpha", *words, "--weight", "0", "--no-probed", "--json").json
+    assert (["43", "49"], None, None, True, 0, False) == tuple(
+        changed[name] for name in ("prefixes", "tariff_name", "channels", "trusts_identity", "weight", "probed")
+    )
+    assert [] == run("carrier", "set", "Alpha", "--prefix", "all", "--probed", "--json").json["prefixes"]
+    assert "disabled" == run("carrier", "disable", "Alpha", "--json").json["status"]
+    assert "active" == run("carrier", "enable", "Alpha", "--json").json["status"]
+    world.proxy.note_carriers("node1", {made["carrier_id"]: "down"})
+    (listed,) = run("carrier", "list", "--json").json
+    assert [("node1", "down")] == [(one["node"], one["state"]) for one in listed["health"]]
+    assert "node1: down" in run("carrier", "list").output
+    assert "203.0.113.10" in run("carrier", "show", "Alpha").output
+
+
+def test_routing_is_set_for_accounts_and_tariffs(run, world):
+    """And goes along with the next caller."""
+    words = ["--account", "acme", "--order", "weight", "--loss-allowed"]
+    assert "may cost more than they bring" in run("carrier", "routing", *words).output
+    leg = world.proxy.identify_account(world.customer_id).legs[0]
+    assert (True, "weight") == (bool(leg.loss_allowed), leg.carrier_order)
+    assert run("carrier", "routing", "--account", "acme").code == 0
+    shown = run("carrier", "routing", "--tariff", "retail", "--order", "priority", "--json").json
+    assert {"account": None, "tariff": "retail", "carrier_order": "priority", "loss_allowed": False} == shown
+    assert "priority" == world.proxy.identify_account(world.customer_id).legs[0].carrier_order
+
+
+def test_numbers_are_given_and_taken(run, world):
+    """The first is the default."""
+    assert "by default" in run("number", "add", "acme", "4930555101").output
+    assert not run("number", "add", "acme", "49305552*", "--json").json["is_default"]
+    assert "4930555101,49305552*" == world.proxy.identify_account(world.customer_id).shown_numbers
+    listed = run("number", "list", "--account", "acme", "--json").json
+    assert [("4930555101", True), ("49305552*", False)] == [(one["number"], one["is_default"]) for one in listed]
+    assert "49305552*" in run("number", "list").output
+    assert run("number", "remove", "acme", "4930555101", "--json").json["removed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "named"),
+    [
+        (["carrier", "show", "Omega"], 1, "Omega"),
+        (["carrier", "disable", "Omega"], 1, "Omega"),
+        (["carrier", "add", "X", "a b"], 1, "a b"),
+        (["carrier", "add", "X", "192.0.2.1", "--tariff", "dreams"], 1, "dreams"),
+        (["carrier", "add", "X", "192.0.2.1", "--port", "70000"], 2, "--port"),
+        (["carrier", "add", "X", "192.0.2.1", "--channels", "many"], 2, "--channels"),
+        (["carrier", "routing"], 2, "--account"),
+        (["carrier", "routing", "--tariff", "retail", "--order", "chance"], 1, "retail"),
+        (["number", "add", "acme", "0301"], 1, "0301"),
+        (["number", "add", "nobody", "4930"], 1, "nobody"),
+        (["number", "remove", "acme", "4930"], 1, "4930"),
+    ],
+)
+def test_what_carriers_cannot_be_is_one_line(run, world, words, code, named):
+    """That names the thing."""
+    answer = run(*words)
+    assert (code, 1) == (answer.code, answer.complaint.count("\n"))
+    assert named in answer.complaint
+
+
 @pytest.mark.parametrize("words", [["audit"], ["calls"], ["cdrs"], ["db", "migrate"], ["topup", "acme", "1"]])
 def test_a_database_that_is_away_is_named(run, words):
     """One line, quickly, no traceback."""
