@@ -45,6 +45,12 @@ CREATE TABLE IF NOT EXISTS shown_number (
   CONSTRAINT shown_number_default CHECK (NOT is_default OR number NOT LIKE '%*')
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
+-- The same once more where a call meets it: gathered by put_shown_number and remove_shown_number, the default first.
+ALTER TABLE account
+  ADD COLUMN IF NOT EXISTS shown_numbers VARCHAR(2000) CHARACTER SET ascii COLLATE ascii_bin NULL;
+ALTER TABLE user
+  ADD COLUMN IF NOT EXISTS shown_numbers VARCHAR(2000) CHARACTER SET ascii COLLATE ascii_bin NULL;
+
 -- routes: {"3": {"tariff": 5, "rate_id": 7, "currency": "EUR", "rate": "{..}"}, ..}, what each carrier that a call may
 -- take asked for it when it was opened. NULL: none of them has a tariff. In the call's own row, so that a call without
 -- pays for no further statement.

@@ -39,11 +39,7 @@ BEGIN
          credential_card.number AS card_number, UTC_TIMESTAMP(6) AS now,
          account.loss_allowed OR tariff.loss_allowed AS loss_allowed,
          COALESCE(account.carrier_order, tariff.carrier_order) AS carrier_order,
-         IF(chain.leg = 0,
-            (SELECT GROUP_CONCAT(number ORDER BY is_default DESC, shown_number.user_id DESC, number SEPARATOR ',')
-               FROM shown_number
-              WHERE shown_number.account_id = p_account_id
-                AND shown_number.user_id IN (0, COALESCE(p_user_id, 0))), NULL) AS shown_numbers,
+         IF(chain.leg = 0, CONCAT_WS(',', user.shown_numbers, account.shown_numbers), NULL) AS shown_numbers,
          EXISTS (SELECT 1 FROM account_bundle
                   WHERE account_bundle.account_id = account.id AND account_bundle.ends_at > UTC_TIMESTAMP())
            AS has_bundles

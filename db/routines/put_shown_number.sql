@@ -31,6 +31,10 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
     CALL find_shown_owner(p_account, p_user, v_account, v_user);
+    IF (SELECT COUNT(*) FROM shown_number WHERE account_id = v_account AND user_id = v_user) >= 100 THEN
+      CALL refuse(CONCAT('too_many_numbers: account ', p_account, COALESCE(CONCAT(', user ', p_user), ''),
+                         ' has 100 numbers to show: a range such as 493055512* is one'));
+    END IF;
     IF p_number NOT LIKE '%*' AND NOT EXISTS (
       SELECT 1 FROM shown_number WHERE account_id = v_account AND user_id = v_user AND is_default
     ) THEN
@@ -42,6 +46,7 @@ BEGIN
     INSERT INTO shown_number (account_id, user_id, number, is_default)
     VALUES (v_account, v_user, p_number, v_default)
     ON DUPLICATE KEY UPDATE is_default = is_default OR v_default;
+    CALL gather_shown_numbers(v_account, v_user);
     SELECT is_default INTO v_default
       FROM shown_number
      WHERE account_id = v_account AND user_id = v_user AND number = CONVERT(p_number USING ascii);

@@ -1,4 +1,5 @@
--- Takes a number away that put_shown_number gave. If it was the default, none is until one is set. Answers removed, 1.
+-- Takes a number away that put_shown_number gave. If it was the default, the lowest of the others is shown until one is
+-- made the default. Answers removed, 1.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE remove_shown_number(
   IN p_account VARCHAR(64),
   IN p_user VARCHAR(64),
@@ -28,6 +29,7 @@ BEGIN
       CALL refuse(CONCAT('unknown_number: account ', p_account, COALESCE(CONCAT(', user ', p_user), ''),
                          ' has no shown number ', COALESCE(LEFT(p_number, 40), 'NULL')));
     END IF;
+    CALL gather_shown_numbers(v_account, v_user);
     COMMIT;
   END;
   SELECT v_removed AS removed;

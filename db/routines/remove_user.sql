@@ -38,7 +38,7 @@ BEGIN
     DELETE FROM credential_caller_number WHERE user_id = v_id;
     DELETE FROM user_prefix WHERE user_id = v_id;
     DELETE FROM shown_number WHERE account_id = v_account AND user_id = v_id;
-    UPDATE user SET status = 'removed', prefix_rules = NULL WHERE id = v_id;
+    UPDATE user SET status = 'removed', prefix_rules = NULL, shown_numbers = NULL WHERE id = v_id;
     COMMIT;
   END;
 END

@@ -174,11 +174,11 @@ def test_numbers_come_with_the_caller_the_default_first(bank: Bank, phone: tuple
     assert bank.admin.put_shown_number(account, user, "4930555123")
     assert not bank.admin.put_shown_number(account, user, "4930555100")
     assert bank.admin.put_shown_number(account, None, "4930999")
-    assert ["4930555123", "4930999", "49305550*", "4930555100"] == shown(bank, user_id)
+    assert ["4930555123", "49305550*", "4930555100", "4930999"] == shown(bank, user_id)
     assert bank.admin.put_shown_number(account, user, "4930555100", default=True)
-    assert ["4930555100", "4930999"] == shown(bank, user_id)[:2]
+    assert ["4930555100", "49305550*", "4930555123", "4930999"] == shown(bank, user_id)
     bank.admin.remove_shown_number(account, user, "4930555100")
-    assert ["4930999", "49305550*", "4930555123"] == shown(bank, user_id)
+    assert ["49305550*", "4930555123", "4930999"] == shown(bank, user_id)
     rows = [(one.user_name, one.number, bool(one.is_default)) for one in bank.cashier.shown_numbers(account)]
     assert {(None, "4930999", True), (user, "49305550*", False), (user, "4930555123", False)} == set(rows)
 
@@ -202,6 +202,15 @@ def test_who_is_removed_shows_nothing_any_more(bank: Bank, phone: tuple[str, str
     bank.admin._call("remove_user", account, user)
     assert [] == bank.cashier.shown_numbers(account)
     assert "unknown_user" == refused(lambda: bank.admin.put_shown_number(account, user, "4930555123"))
+
+
+def test_there_are_a_hundred_at_most(bank: Bank, phone: tuple[str, str, int]) -> None:
+    """They travel with every call; a range is one."""
+    account, user, user_id = phone
+    for number in range(100):
+        bank.admin.put_shown_number(account, user, f"123456789012{number:03d}")
+    assert "too_many_numbers" == refused(lambda: bank.admin.put_shown_number(account, user, "4930"))
+    assert 100 == len(shown(bank, user_id))
 
 
 @pytest.mark.parametrize("number", ["", "0301", "4", "+4930", "49x", "4930*1", "*", "1234567890123456"])
