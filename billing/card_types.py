@@ -190,7 +190,8 @@ class VoucherRefusal:
 @dataclass(frozen=True, slots=True)
 class CardQuote:
     """What an IVR announces. `outcome` 'ok', or the token that a call would be refused with; without the right PIN all
-    else is None. `seconds` None: no number was dialled, or a tariff sells by slots or windows."""
+    else is None. `seconds` None: no number was dialled, a tariff sells by slots or windows, or an account has
+    minute bundles."""
 
     outcome: str
     account: str | None

@@ -26,7 +26,7 @@ DEFAULT_PATH = Path("meterline.toml")
 REAP_MARGIN_S = 30  # how long after its hold ran out `reap_calls` takes a call away, in db/routines
 LONGEST_CALL_S_MAX = 7 * 86_400
 
-Role = Literal["proxy", "cashier", "admin", "setup"]
+Role = Literal["proxy", "cashier", "admin", "ivr", "setup"]
 CarrierOrder = Literal["cost", "priority", "weight"]
 Seconds = Annotated[int, Field(ge=1, le=LONGEST_CALL_S_MAX)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -94,6 +94,8 @@ class DatabaseSettings(Section):
     cashier_password: Secret | None = None
     admin_user: Identifier = "meterline_admin"
     admin_password: Secret | None = None
+    ivr_user: Identifier = "meterline_ivr"  # `meterline db migrate` alone: an IVR that asks the ledger itself
+    ivr_password: Secret | None = None
     setup_user: Identifier = "root"  # `meterline db migrate` alone: may create tables, routines and logins
     setup_password: Secret | None = None  # none: over the socket, as the operating system's user
     login_hosts: tuple[LoginHost, ...] = ()  # `meterline db migrate` alone: other machines, whose logins need TLS

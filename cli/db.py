@@ -13,7 +13,7 @@ from cli.output import show_json
 from db.migrate import RuntimeLogin, migrate
 
 TIMEOUT_S = 60  # a migration may rebuild a table
-ROLES: tuple[Literal["proxy", "cashier", "admin"], ...] = ("proxy", "cashier", "admin")
+ROLES: tuple[Literal["proxy", "cashier", "admin", "ivr"], ...] = ("proxy", "cashier", "admin", "ivr")
 
 commands = typer.Typer(rich_markup_mode=None)
 

@@ -1,4 +1,4 @@
-"""Who may do what in the ledger: the locked owners of routines and views, the three logins that programs use, and the
+"""Who may do what in the ledger: the locked owners of routines and views, the logins that programs use, and the
 role that a vendor gives to his administrators.
 
 A runtime login has EXECUTE and SELECT on views, nothing more; the admin's also changes the tables that hold no money.
@@ -8,7 +8,7 @@ Rights are given object by object, never on the schema: MariaDB cannot subtract 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-Role = Literal["owner", "archivist", "reader", "proxy", "cashier", "admin"]
+Role = Literal["owner", "archivist", "reader", "proxy", "cashier", "admin", "ivr"]
 
 OWNER = "meterline_owner"
 """Definer of every routine. Locked; its name stands in db/routines/*.sql."""
@@ -108,6 +108,8 @@ _ADMIN = (
 )
 
 
+_IVR = _execute(("card_quote", "redeem_voucher"))
+"""It reads nothing: whoever has its password must guess PINs and codes, and is slowed."""
 _VERSION = _tables("SELECT", "v_version")
 
 
@@ -119,7 +121,7 @@ def rights_of(role: Role, routines: Iterable[str], views: Iterable[str]) -> froz
         return _archivist()
     if role == "reader":
         return _tables("SELECT", f"{_ALL_TABLES} loaded_object _yoyo_migration")
-    return {"proxy": _PROXY, "cashier": _CASHIER, "admin": _ADMIN}[role] | _VERSION
+    return _IVR if role == "ivr" else {"proxy": _PROXY, "cashier": _CASHIER, "admin": _ADMIN}[role] | _VERSION
 
 
 def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:

@@ -36,7 +36,7 @@ Kind = Literal["PROCEDURE", "VIEW"]
 class RuntimeLogin:
     """A login that programs use. The password comes from generated secrets."""
 
-    role: Literal["proxy", "cashier", "admin"]
+    role: Literal["proxy", "cashier", "admin", "ivr"]
     user: str
     password: str = field(repr=False)
 

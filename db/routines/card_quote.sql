@@ -6,7 +6,8 @@
 --
 -- Answers one row: outcome ('ok', or the token that the call would be refused with now), account, currency, balance,
 -- available, expires_at, number (E.164 digits), destination, seconds. Without the right PIN all but the outcome is NULL.
--- seconds is NULL where a tariff of the chain sells by slots or windows: then ask a node, with OPTIONS.
+-- seconds is NULL where a tariff of the chain sells by slots or windows, or an account has minute bundles: then ask a
+-- node, with OPTIONS.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE card_quote(
   IN p_number TEXT,
   IN p_pin_hash LONGTEXT,

@@ -1,5 +1,6 @@
 -- How long an account's money lasts at a rate, and the least that a call costs: billing/rating.py's arithmetic, in whole
--- numbers, for rates of one price. Both NULL: the rate has slots or windows. p_room as in judge_account. Internal.
+-- numbers, for rates of one price. Both NULL: the rate has slots or windows, or the account minute bundles that may pay instead.
+-- p_room as in judge_account. Internal.
 --
 -- Money is counted in millionths. `unit` is the tariff's last decimal for per_s seconds; p_seconds is the largest number
 -- of seconds whose charge, rounded once, is no more than what is available.
@@ -28,7 +29,9 @@ BEGIN
   DECLARE v_last_s BIGINT;
   DECLARE v_smallest DECIMAL(40,0);
 
-  SELECT rate.schedule IS NULL, tariff.rounding, rate.max_cost_rule, POW(10, 6 - tariff.decimals),
+  SELECT rate.schedule IS NULL AND NOT EXISTS (
+           SELECT 1 FROM account_bundle WHERE account_bundle.account_id = account.id AND account_bundle.ends_at > p_now),
+         tariff.rounding, rate.max_cost_rule, POW(10, 6 - tariff.decimals),
          rate.per_s * POW(10, 6 - tariff.decimals), rate.connect_fee * 1000000 * rate.per_s, rate.price * 1000000,
          COALESCE(rate.initial_s, rate.increment_s), rate.increment_s, rate.free_seconds,
          LEAST(p_longest_s, COALESCE(account.longest_call_s, p_longest_s),

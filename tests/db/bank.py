@@ -23,7 +23,7 @@ from stack.mariadb import PrivateMariaDB
 
 T = TypeVar("T")
 
-PASSWORDS = {"proxy": "proxy's own", "cashier": "cashier's own", "admin": "admin's own"}
+PASSWORDS = {"proxy": "proxy's own", "cashier": "cashier's own", "admin": "admin's own", "ivr": "ivr's own"}
 TIMEOUT_S = 20.0  # tests load the server harder than a proxy does
 
 _numbers = itertools.count(1)
@@ -35,7 +35,7 @@ def new_key() -> str:
 
 
 def logins() -> list[RuntimeLogin]:
-    """The three runtime logins."""
+    """The runtime logins."""
     return [RuntimeLogin(role, f"meterline_{role}", password) for role, password in PASSWORDS.items()]  # type: ignore[arg-type]
 
 

@@ -298,3 +298,15 @@ def test_a_tariff_with_slots_or_windows_says_that_it_cannot_tell(bank: Bank) -> 
     _, number = card(bank, tariff=tariff)
     found = asked(bank, number)
     assert ("ok", None, Decimal(10)) == (found.outcome, found.seconds, found.available)
+
+
+def test_a_card_with_minute_bundles_says_that_it_cannot_tell(bank: Bank) -> None:
+    """They may pay where its money does not: no refusal for money, and no seconds."""
+    tariff = bank.admin.put_tariff("with bundles", "EUR")
+    bank.admin.put_rate(tariff, "49", "Germany", price="0.6")
+    account, number = card(bank, "0", tariff=tariff)
+    assert ("insufficient_balance", 0) == same(bank, number)
+    bank.admin.add_bundle("a hundred minutes", 6000, "month", "49")
+    bank.admin.assign_bundle(bank.name_of(account), "a hundred minutes")
+    found = asked(bank, number)
+    assert ("ok", None) == (found.outcome, found.seconds)

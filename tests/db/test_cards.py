@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,10 +11,10 @@ from decimal import Decimal
 import pytest
 
 from billing.cards import day_end
-from billing.errors import InvalidAmount, KeyConflict, LedgerRefused
+from billing.errors import InvalidAmount, KeyConflict, LedgerRefused, MeterlineError
 from billing.ledger import Ledger
 from tests.db.bank import Bank, new_key, refused, request, settlement
-from tests.db.cards import ACTOR, card_batch, expiring, issued, numbers_of, sold, tariff_in
+from tests.db.cards import ACTOR, card_batch, codes_of, expiring, issued, numbers_of, sold, tariff_in, voucher_batch
 
 ZONES = ("UTC", "Europe/Berlin", "America/Santiago", "Pacific/Auckland", "America/Havana")
 
@@ -364,3 +365,37 @@ def test_the_audit_finds_a_value_that_nobody_sold_and_a_use_that_nobody_marked(n
         ("unused", str(second), Decimal(1), Decimal(0)),
         ("card_value", str(third), Decimal(0), Decimal(3)),
     } == found
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    ["sql_mode = ''", "sql_mode = 'NO_BACKSLASH_ESCAPES,SIMULTANEOUS_ASSIGNMENT,ANSI_QUOTES'",
+     "group_concat_max_len = 4", "autocommit = 0", "sql_select_limit = 1", "sql_safe_updates = 1", "tx_isolation = 'READ-UNCOMMITTED'",
+     "time_zone = '+13:00'", "default_regex_flags = 'MULTILINE,EXTENDED,DOTALL'", "unique_checks = 0",
+     "collation_connection = 'latin1_swedish_ci'", "completion_type = 'CHAIN'"],
+)  # fmt: skip
+def test_a_session_set_up_strangely_changes_nothing(bank: Bank, sabotage: str) -> None:
+    """Batches, sales and vouchers either are what they always are or fail whole."""
+    numbers, code = numbers_of(5), voucher_batch(codes_of(1))
+    batch, (issue_key, sell_key, redeem_key) = card_batch(numbers), (new_key() for _ in range(3))
+
+    def go(admin: Ledger, cashier: Ledger) -> None:
+        for ask in (
+            lambda: admin.issue_cards(issue_key, batch, ACTOR),
+            lambda: cashier.activate_cards(sell_key, batch.name, ACTOR),
+            lambda: admin.issue_vouchers(issue_key, code, ACTOR),
+            lambda: cashier.activate_vouchers(code.name, ACTOR),
+            lambda: cashier.redeem_voucher(redeem_key, code.code_hashes[0], f"{batch.name}-000003", "", ACTOR),
+        ):
+            with suppress(MeterlineError):
+                ask()
+
+    strange = (bank.another("admin"), bank.another("cashier"))
+    for ledger in strange:
+        with ledger._connected().cursor() as cursor:
+            cursor.execute(f"SET SESSION {sabotage}")
+    go(*strange)
+    for ledger in strange:
+        ledger.close()
+    go(bank.admin, bank.cashier)
+    assert [10, 10, 15, 10, 10] == [card.balance for card in bank.cashier.cards(batch.name)]

@@ -11,7 +11,7 @@ from billing.errors import MeterlineError
 from db.grants import ADMINISTRATOR, ARCHIVIST, OWNER, READER
 from tests.db.bank import Bank, new_key, request, settlement
 
-ROLES = ("proxy", "cashier", "admin", "administrator")
+ROLES = ("proxy", "cashier", "admin", "administrator", "ivr")
 """The logins of programs, and a person who was given the administrators' role."""
 ROUTINES_ONLY_TABLES = (
     "purse", "entry", "money_key", "live_call", "live_leg", "cdr", "cdr_leg", "node", "loaded_object", "call_count",
@@ -66,6 +66,7 @@ def role(request: pytest.FixtureRequest) -> str:
 
 
 EXECUTE["administrator"] = EXECUTE["admin"]
+EXECUTE["ivr"] = {"card_quote", "redeem_voucher"}
 
 
 @pytest.fixture
@@ -217,6 +218,14 @@ def test_what_an_administrator_does_bears_his_name(bank: Bank) -> None:
         " AND grantee LIKE %s ORDER BY 1, 2"
     )
     assert bank.sql(rights, f"'{ADMINISTRATOR}'%") == bank.sql(rights, "'meterline_admin'@'localhost'") != []
+
+
+@pytest.mark.parametrize("role", ["ivr"], indirect=True)
+def test_an_ivr_reads_nothing(bank: Bank, thief: Any) -> None:
+    """No table and no view: who has its password must guess."""
+    for row in bank.sql("SHOW FULL TABLES"):
+        name = next(iter(row.values()))
+        assert thief(f"SELECT 1 FROM {name}") in DENIED, name
 
 
 def test_no_login_chooses_the_time(thief: Any) -> None:

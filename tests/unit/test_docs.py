@@ -127,7 +127,7 @@ def test_every_column_has_its_meaning(table, columns):
     assert set(columns) == set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*)\|", section, re.MULTILINE))))
 
 
-@pytest.mark.parametrize("role", ["proxy", "cashier", "admin"])
+@pytest.mark.parametrize("role", ["proxy", "cashier", "admin", "ivr"])
 def test_every_routine_and_view_that_a_login_may_use_is_told(role):
     """What may be executed or read stands in the guide by its name."""
     told = set(re.findall(r"`(\w+)[`(]", DATABASE))
