@@ -370,7 +370,8 @@ def test_the_audit_finds_a_value_that_nobody_sold_and_a_use_that_nobody_marked(n
 @pytest.mark.parametrize(
     "sabotage",
     ["sql_mode = ''", "sql_mode = 'NO_BACKSLASH_ESCAPES,SIMULTANEOUS_ASSIGNMENT,ANSI_QUOTES'",
-     "group_concat_max_len = 4", "autocommit = 0", "sql_select_limit = 1", "sql_safe_updates = 1", "tx_isolation = 'READ-UNCOMMITTED'",
+     "group_concat_max_len = 4",
+     "autocommit = 0", "sql_select_limit = 1", "sql_safe_updates = 1", "tx_isolation = 'READ-UNCOMMITTED'",
      "time_zone = '+13:00'", "default_regex_flags = 'MULTILINE,EXTENDED,DOTALL'", "unique_checks = 0",
      "collation_connection = 'latin1_swedish_ci'", "completion_type = 'CHAIN'"],
 )  # fmt: skip
