@@ -14,13 +14,16 @@ def test_refusals(scene, world):
     yesterday = datetime.now(UTC) - timedelta(days=1)
     suspended_user = world.phone(world.customer("5"))
     world.admin.set_user_status(suspended_user.user_id, "suspended")
+    left = world.customer("0")
+    closed = world.phone(left)
+    world.admin.close_account(left.account_id)
     rich = [world.customer("5", tariff) for _ in range(3)]
     cases = [
         (world.customer("0"), "4930123456", 402, "insufficient_balance"),
         (world.customer("0.009999"), "4930123456", 402, "insufficient_balance"),
         (world.customer("5", expires_at=yesterday), "4930123456", 403, "account_expired"),
         (world.customer("5", status="suspended"), "4930123456", 403, "account_suspended"),
-        (world.customer("5", status="closed"), "4930123456", 403, "account_suspended"),
+        (closed, "4930123456", 403, "account_suspended"),
         (suspended_user, "4930123456", 403, "account_suspended"),
         (rich[0], "3314012345", 404, "destination_unknown"),
         (rich[1], BARRED + "123", 403, "destination_barred"),
@@ -29,7 +32,7 @@ def test_refusals(scene, world):
     # 2. All of them call.
     sipps = []
     for who, dialled, _, _ in cases:
-        phone = who if who is suspended_user else world.phone(who)
+        phone = who if who in (suspended_user, closed) else world.phone(who)
         sipps.append(scene.phones([phone], dialled=dialled))
     # 3. The answer on the wire, the same word in the CDR (`truth` compares them), no charge.
     for sipp, (who, dialled, code, token) in zip(sipps, cases, strict=True):

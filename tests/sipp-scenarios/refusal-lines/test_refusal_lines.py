@@ -24,6 +24,7 @@ class Row:
     dialled: str = NUMBER
     truth: str = ""
     suspended_user: bool = False
+    closes: bool = False
 
 
 def barred_tariff(world):
@@ -56,7 +57,7 @@ def row(world, name):
         return Row(account, 480, "unavailable", truth=truth)
     return {
         "suspended": lambda: Row(world.customer("5", status="suspended"), 403, "account_suspended"),
-        "closed": lambda: Row(world.customer("0", status="closed"), 403, "account_suspended"),
+        "closed": lambda: Row(world.customer("0"), 403, "account_suspended", closes=True),
         "expired": lambda: Row(world.customer("5", expires_at=YESTERDAY), 403, "account_expired"),
         "user suspended": lambda: Row(world.customer("5"), 403, "account_suspended", suspended_user=True),
         "no money": lambda: Row(world.customer("0.009999"), 402, "insufficient_balance"),
@@ -122,6 +123,8 @@ def test_refused_after_identity(world, caller, callee, name):
     refused = row(world, name)
     balance = world.money(refused.account).balance
     phone = world.phone(refused.account)
+    if refused.closes:
+        world.admin.close_account(refused.account.account_id)
     if refused.suspended_user:
         world.admin.set_user_status(phone.user_id, "suspended")
     dialog = caller.dial(phone, refused.dialled)
