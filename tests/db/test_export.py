@@ -35,6 +35,12 @@ def settled(bank: Bank, account: int, charge: str = "0.60") -> str:
     return key
 
 
+def wait_for(bank: Bank, state: str) -> None:
+    """Until some connection is in that state: each look asks the server, so this ends after a second or two."""
+    looks = (bank.sql("SELECT 1 FROM information_schema.processlist WHERE state = %s", state) for _ in range(5000))
+    assert any(looks), state
+
+
 def test_a_cdr_comes_once_with_its_legs(bank: Bank) -> None:
     """Names, money as it is, and the next export goes on behind it."""
     token = last(bank.cashier)
@@ -77,11 +83,7 @@ def test_a_settlement_that_commits_late_is_not_skipped(new_bank) -> None:
     bank.sql(f"SELECT GET_LOCK('{HELD}', 0)")
     settling = threading.Thread(target=lambda: bank.another("proxy").settle_call(late, settlement(["0.60"])))
     settling.start()
-    waiting = "SELECT 1 FROM information_schema.processlist WHERE state = 'User lock'"
-    for _ in range(1000):  # each asks the server, so this is a wait of some hundred milliseconds
-        if bank.sql(waiting):
-            break
-    assert bank.sql(waiting)
+    wait_for(bank, "User lock")
 
     before = [settled(bank, quick) for _ in range(3)]
     first = everything(bank.cashier)
@@ -133,6 +135,41 @@ def test_readers_and_calls_at_once_lose_nothing_and_repeat_nothing(bank: Bank) -
 
     assert [sorted(made)] * 4 == [sorted(reading) for reading in readings]
     assert 1 == len({tuple(reading) for reading in readings})
+
+
+def test_positions_are_given_out_by_one_after_the_other(new_bank) -> None:
+    """A reader of three hangs while it publishes them, one of two comes: what is settled later stands behind both."""
+    bank = new_bank()
+    account = bank.account("10")
+    keys = [settled(bank, account) for _ in range(3)]
+    bank.sql(
+        "CREATE TRIGGER hold BEFORE UPDATE ON cdr FOR EACH ROW"
+        f" SET @held = IF(@slow AND OLD.call_key = '{keys[2]}', GET_LOCK('{HELD}', 30) + RELEASE_LOCK('{HELD}'), 0)"
+    )
+    bank.sql(f"SELECT GET_LOCK('{HELD}', 0)")
+    slow = bank.another("cashier")
+    with slow._connected().cursor() as cursor:
+        cursor.execute("SET @slow = 1")
+    readings: list[list[str]] = []
+    readers = [
+        threading.Thread(target=lambda: readings.append([cdr.call_key for cdr in slow.export_cdrs(limit=3)])),
+        threading.Thread(target=lambda: bank.another("cashier", lock_wait_s=30).export_cdrs(limit=2)),
+    ]
+    readers[0].start()
+    wait_for(bank, "User lock")
+    readers[1].start()
+    waits = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
+    assert any(bank.sql(waits)[0]["Value"] != "0" for _ in range(5000))
+    bank.sql(f"SELECT RELEASE_LOCK('{HELD}')")
+    for reader in readers:
+        reader.join()
+    seen = last(bank.cashier)
+    later = settled(bank, account)
+
+    assert [keys] == readings
+    assert [later] == [cdr.call_key for cdr in bank.cashier.export_cdrs(seen)]
+    positions = [cdr.position for cdr in everything(bank.cashier)]
+    assert sorted(set(positions)) == positions
 
 
 def test_the_truth_about_a_provisional_cdr_comes_as_its_next_version(bank: Bank) -> None:
