@@ -19,7 +19,7 @@ AUDITED = {
     "holds and calls, from the calls in progress": ("held", "calls"),
     "charges, from the calls' entries": ("charge",),
     "minute bundles, from their calls": (
-        "bundle_held", "bundle_used", "bundle_granted", "bundle_of_leg", "bundle_of_cdr",
+        "bundle_held", "bundle_used", "bundle_granted", "bundle_of_leg", "bundle_of_cdr", "bundle_flag",
     ),
     "calls in progress and their legs": ("legs_of_call", "account_of_call", "leg_without_call", "live_and_settled"),
 }  # fmt: skip

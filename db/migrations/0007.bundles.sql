@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS bundle_period (
   CONSTRAINT bundle_period_left CHECK (used_s + held_s <= granted_s)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
+-- Read with every caller anyway: an account without bundles costs nothing.
+ALTER TABLE account
+  ADD COLUMN IF NOT EXISTS has_bundles BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'worth asking for its account_bundle';
+
 ALTER TABLE live_leg
   ADD COLUMN IF NOT EXISTS covered_s INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'its first seconds, paid by bundles';
 

@@ -45,6 +45,7 @@ BEGIN
     END IF;
     INSERT INTO account_bundle (account_id, bundle_id, starts_at, ends_at) VALUES (v_account, v_bundle, v_from, v_to);
     SET v_id = LAST_INSERT_ID();
+    UPDATE account SET has_bundles = TRUE WHERE id = v_account;
     COMMIT;
   END;
   SELECT v_id AS id, v_from AS starts_at, NULLIF(v_to, '9999-12-31 23:59:59') AS ends_at;

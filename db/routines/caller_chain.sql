@@ -40,9 +40,7 @@ BEGIN
          account.loss_allowed OR tariff.loss_allowed AS loss_allowed,
          COALESCE(account.carrier_order, tariff.carrier_order) AS carrier_order,
          IF(chain.leg = 0, CONCAT_WS(',', user.shown_numbers, account.shown_numbers), NULL) AS shown_numbers,
-         EXISTS (SELECT 1 FROM account_bundle
-                  WHERE account_bundle.account_id = account.id AND account_bundle.ends_at > UTC_TIMESTAMP())
-           AS has_bundles
+         account.has_bundles
     FROM chain
     STRAIGHT_JOIN account ON account.id = chain.account_id
     STRAIGHT_JOIN purse ON purse.account_id = account.id

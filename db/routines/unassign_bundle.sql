@@ -34,6 +34,9 @@ BEGIN
     IF v_ended = 0 THEN
       CALL refuse(CONCAT('unknown_bundle: account ', p_account, ' does not have bundle ', p_bundle));
     END IF;
+    UPDATE account
+       SET has_bundles = EXISTS (SELECT 1 FROM account_bundle WHERE account_id = v_account AND ends_at > v_now)
+     WHERE id = v_account;
     COMMIT;
   END;
   SELECT v_ended AS ended;

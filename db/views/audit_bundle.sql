@@ -45,3 +45,8 @@ SELECT 'bundle_of_cdr', call_key, SUM(used_s), SUM(bundle_s)
   ) AS sides
  GROUP BY call_key, leg
 HAVING SUM(used_s) <> SUM(bundle_s)
+UNION ALL
+SELECT DISTINCT 'bundle_flag', CAST(account.id AS CHAR(26) CHARACTER SET ascii) COLLATE ascii_bin, 1, 0
+  FROM account_bundle
+  STRAIGHT_JOIN account ON account.id = account_bundle.account_id
+ WHERE account_bundle.ends_at > UTC_TIMESTAMP() AND NOT account.has_bundles

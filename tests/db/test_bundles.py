@@ -719,6 +719,7 @@ def test_who_may_have_what(desk: Desk) -> None:
         ("DELETE FROM cdr_bundle", {"bundle_used", "bundle_of_cdr"}),
         ("DELETE FROM live_bundle", {"bundle_held", "bundle_of_leg"}),
         ("DELETE FROM bundle_period", {"bundle_held", "bundle_used"}),
+        ("UPDATE account SET has_bundles = FALSE", {"bundle_flag"}),
     ],
 )
 def test_the_audit_finds_what_is_wrong(damaged: Desk, damage: str, found: set[str]) -> None:
@@ -729,6 +730,9 @@ def test_the_audit_finds_what_is_wrong(damaged: Desk, damage: str, found: set[st
     desk.bank.sql(damage)
     assert found == {one.what for one in desk.bank.cashier.audit()}
     for table, rows in before.items():
+        if table == "account":
+            desk.bank.sql("UPDATE account SET has_bundles = TRUE")
+            continue
         desk.bank.sql(f"DELETE FROM {table}")
         for row in rows:
             places = ", ".join(["%s"] * len(row))
@@ -751,7 +755,7 @@ def test_an_archived_call_leaves_the_counters_right(damaged: Desk) -> None:
     assert ["bundle_used"] == [one.what for one in desk.bank.cashier.audit()]
 
 
-TABLES = ("bundle_period", "live_bundle", "cdr_bundle", "live_leg", "cdr_leg")
+TABLES = ("account", "bundle_period", "live_bundle", "cdr_bundle", "live_leg", "cdr_leg")
 
 
 @pytest.fixture(scope="module")
