@@ -21,6 +21,6 @@ BEGIN
       CALL refuse(CONCAT('invalid_parent: under account ', p_parent_id, ', ', p_name,
                          ' would be the 9th of its chain'));
     END IF;
-    SET v_above = (SELECT parent_id FROM account WHERE id = v_above);
+    SELECT MAX(parent_id) INTO v_above FROM account WHERE id = v_above;
   END WHILE;
 END
