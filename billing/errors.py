@@ -27,6 +27,10 @@ class InvalidTariff(MeterlineError):
     """A rate or price list that cannot be meant; the message names the field and its value."""
 
 
+class InvalidDeck(MeterlineError):
+    """A CSV file that is no rate deck, or not one that can be read as it was said to be."""
+
+
 class InvalidNumber(MeterlineError):
     """What was dialled is no telephone number, so no rate can be found for it."""
 

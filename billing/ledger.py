@@ -17,6 +17,7 @@ from billing.ledger_periods import PeriodsLedger
 from billing.ledger_reports import ReportsLedger
 from billing.ledger_session import LedgerAddress, check_settings
 from billing.ledger_state import StateLedger
+from billing.ledger_tariffs import TariffLedger
 from billing.ledger_users import UsersLedger
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Ledger(
     UsersLedger,
     AdminLedger,
     BundlesLedger,
+    TariffLedger,
     StateLedger,
 ):
     """Everything that the ledger can be asked."""

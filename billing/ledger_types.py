@@ -470,6 +470,8 @@ class CdrLeg:
     charge: Decimal
     balance_after: Decimal
     bundle_s: int = 0
+    corrected_charge: Decimal | None = None
+    """What a re-rating made of the charge; None: it is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -626,6 +628,7 @@ class Tariff:
     zone: str
     version: int
     rates: int
+    owner_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

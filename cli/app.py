@@ -27,6 +27,7 @@ from cli import (
     rate,
     reports,
     statement,
+    tariff,
     traffic,
     trunk,
     user,
@@ -53,6 +54,7 @@ app.add_typer(batch.commands, name="batch")
 app.add_typer(voucher.commands, name="voucher")
 app.add_typer(imports.commands, name="import")
 app.add_typer(bundle.commands, name="bundle")
+app.add_typer(tariff.commands, name="tariff")
 app.command("quote")(quote.quote)
 app.command("rate")(rate.rate)
 app.command("topup")(money.topup)

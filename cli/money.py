@@ -79,4 +79,3 @@ def _more_than_nothing(text: str, what: str) -> Decimal:
     if value <= 0:
         raise BadInput(f"{what}: AMOUNT {text} must be more than 0")
     return value
-

@@ -138,9 +138,12 @@ def whole_number(text: str, option: str, least: int, most: int) -> int:
 
 def key_or_new(text: str | None) -> str:
     """The key (a ULID) of an earlier try, or a new one."""
-    if text is None:
-        return str(ULID())
+    return str(ULID()) if text is None else ulid(text, "--key")
+
+
+def ulid(text: str, option: str) -> str:
+    """A key such as a program printed earlier."""
     try:
         return str(ULID.from_str(text.upper()))
     except ValueError:
-        raise BadInput(f"--key {text!r} is not a ULID") from None
+        raise BadInput(f"{option} {text!r} is not a ULID") from None

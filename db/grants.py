@@ -45,12 +45,16 @@ _CALLS = (
     "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat", "forget_counts",
     "note_carriers", "set_carrier_cost",
 )  # fmt: skip
-_MONEY = ("top_up", "refund", "adjust", "transfer")
+_MONEY = ("top_up", "refund", "adjust", "transfer", "correct_charge")
 _CONFIGURE = (
     "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",
     "set_credit_limit", "put_tariff", "put_rate", "remove_rate",
     "create_carrier", "set_carrier", "set_carrier_status", "set_account_routing", "set_tariff_routing",
     "put_shown_number", "remove_shown_number",
+)  # fmt: skip
+_TARIFFS = (
+    "create_tariff", "set_tariff", "open_deck", "stage_rates", "deck_problems", "compare_deck", "apply_deck",
+    "discard_deck",
 )  # fmt: skip
 _WHO_CALLS = (
     "add_user", "set_user", "suspend_user", "resume_user", "remove_user", "set_user_password", "remove_user_password",
@@ -73,9 +77,11 @@ _REPORTS = (
     "v_carrier_state v_shown_number v_margin "
     "v_bundle v_bundle_plan v_bundle_prefix v_live_bundle v_cdr_bundle "
     "v_card v_batch v_voucher v_voucher_batch v_voucher_refusal "
-    "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention"
+    "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention "
+    "v_charged_leg v_correction v_deck"
 )
 
+_DECK_TABLES = "deck deck_rate"
 _CARD_TABLES = "zone_offset card_batch card voucher_batch voucher guess_count voucher_refusal"
 _CARRIER_TABLES = "carrier_prefix carrier_state shown_number"
 _WHO_CALLS_TABLES = (
@@ -86,8 +92,9 @@ _ALL_TABLES = (
     "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
     "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm account_prefix user_prefix "
     "premium_prefix end_mark bundle bundle_prefix account_bundle bundle_period live_bundle cdr_bundle "
-    f"{_CARRIER_TABLES} {_CARD_TABLES} "
-    "export_position retention balance_checkpoint cdr_archive cdr_leg_archive entry_archive"
+    f"{_CARRIER_TABLES} {_CARD_TABLES} {_DECK_TABLES} "
+    "export_position retention balance_checkpoint cdr_archive cdr_leg_archive entry_archive correction "
+    "correction_archive"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
@@ -100,10 +107,11 @@ _CASHIER = _execute(
     (*_MONEY, *_SELL, *_CARDS, *_READ, "identify_account", "identify_card", "acknowledge_alarms")
 ) | _tables("SELECT", _REPORTS)
 _ADMIN = (
-    _execute(
-        (*_CONFIGURE, *_ISSUE, *_CARDS, *_WHO_CALLS, *_BUNDLES, *_IDENTIFY, *_READ, "acknowledge_alarms", "archive")
-    )
-    | _tables("SELECT", f"{_REPORTS} v_config_version")
+    _execute((
+        *_CONFIGURE, *_TARIFFS, *_ISSUE, *_CARDS, *_WHO_CALLS, *_BUNDLES, *_IDENTIFY, *_READ, "acknowledge_alarms",
+        "archive",
+    ))
+    | _tables("SELECT", f"{_REPORTS} v_config_version v_deck_change")
     | _tables("SELECT", "account user trunk trunk_address credential_caller_number tariff rate")
 )
 
@@ -132,10 +140,11 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
         | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier card voucher credential_card")
         | _tables("UPDATE", "export_position")
         | _tables("INSERT UPDATE", "bundle account_bundle bundle_period cdr_bundle")
-        | _tables("INSERT", "entry money_key card_batch voucher_batch")
+        | _tables("INSERT", "entry money_key card_batch voucher_batch correction")
         | _tables(
             "INSERT UPDATE DELETE",
-            f"rate live_call live_leg call_count alarm {_WHO_CALLS_TABLES} {_CARRIER_TABLES} live_bundle",
+            "rate live_call live_leg live_bundle call_count alarm "
+            f"{_WHO_CALLS_TABLES} {_CARRIER_TABLES} {_DECK_TABLES}",
         )
         | _tables("INSERT UPDATE DELETE", "zone_offset guess_count")
         | _tables("INSERT DELETE", "voucher_refusal bundle_prefix")
@@ -147,12 +156,13 @@ def _archivist() -> frozenset[Right]:
     """He moves rows and adds them up; he writes none of his own, and no balance."""
     return (
         _tables("SELECT", "purse export_position")
-        | _tables("SELECT DELETE", "cdr cdr_leg entry")
-        | _tables("SELECT INSERT", "cdr_archive cdr_leg_archive entry_archive")
+        | _tables("SELECT DELETE", "cdr cdr_leg entry correction")
+        | _tables("SELECT INSERT", "cdr_archive cdr_leg_archive entry_archive correction_archive")
         | _tables("SELECT INSERT UPDATE", "balance_checkpoint")
         | _tables("SELECT UPDATE", "retention")
         | _execute((
-            "archive", "archive_calls", "archive_entries", "move_entries", "check_archive_before", "publish_keys",
+            "archive", "archive_calls", "archive_corrections", "archive_entries", "move_entries",
+            "check_archive_before", "publish_keys",
             "refuse_in_transaction", "refuse",
         ))
     )  # fmt: skip

@@ -1,7 +1,8 @@
 -- Retention: moves CDRs, with their legs and entries, and then all other entries, that are older than p_before into
 -- the archive's tables, at most p_max of them, and adds the entries to their accounts' checkpoints. One transaction;
 -- call it again until it answers done = 1. Nobody waits for it but what touches one of these calls: it locks no
--- purse. A call that is charged provisionally waits for the truth, and stays.
+-- purse. A call that is charged provisionally waits for the truth, and stays;
+-- so does one that was corrected since.
 --
 -- A right of its own definer: he alone may take a row out of `entry`, and this is the only thing that he owns.
 -- Answers one row: calls, entries, done.
@@ -46,6 +47,8 @@ BEGIN
       FROM (SELECT call_key
               FROM cdr FORCE INDEX (cdr_ended)
              WHERE ended_at < p_before AND settled_at < p_before AND NOT provisional
+               AND NOT EXISTS (SELECT 1 FROM correction
+                                WHERE correction.call_key = cdr.call_key AND correction.created_at >= p_before)
              ORDER BY ended_at
              LIMIT v_max) AS due;
     IF v_moving IS NOT NULL THEN

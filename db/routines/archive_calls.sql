@@ -21,6 +21,8 @@ BEGIN
            call_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS chosen
     STRAIGHT_JOIN cdr FORCE INDEX (PRIMARY) ON cdr.call_key = chosen.call_key
    WHERE cdr.settled_at < p_before AND NOT cdr.provisional
+     AND NOT EXISTS (SELECT 1 FROM correction
+                      WHERE correction.call_key = cdr.call_key AND correction.created_at >= p_before)
      FOR UPDATE;
   SET p_calls = COALESCE(JSON_LENGTH(v_keys), 0), p_entries = 0;
 
@@ -42,6 +44,7 @@ BEGIN
              call_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS chosen
       STRAIGHT_JOIN entry FORCE INDEX (PRIMARY) ON entry.entry_key = chosen.call_key;
     CALL move_entries(v_entries, p_entries);
+    CALL archive_corrections(v_keys, p_entries);
 
     DELETE cdr_leg FROM JSON_TABLE(v_keys, '$[*]' COLUMNS (
              call_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS chosen

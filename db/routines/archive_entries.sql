@@ -19,6 +19,7 @@ BEGIN
               ON entry.account_id = purse.account_id AND entry.created_at < p_before
            WHERE purse.account_id > p_after AND purse.account_id <= p_to
              AND NOT EXISTS (SELECT 1 FROM cdr WHERE cdr.call_key = entry.entry_key)
+             AND entry.kind <> 'correction' -- goes with its call
            LIMIT p_max) AS due;
   CALL move_entries(v_entries, p_entries);
 END

@@ -29,16 +29,19 @@ BEGIN
     UNION ALL SELECT what, id, expected, actual FROM audit_spent
     UNION ALL SELECT what, id, expected, actual FROM audit_card
     UNION ALL SELECT what, id, expected, actual FROM audit_bundle
+    UNION ALL SELECT what, id, expected, actual FROM audit_corrected
     UNION ALL
     SELECT 'charge', call_key, SUM(charged), SUM(posted)
       FROM (
-        SELECT call_key, account_id, charge AS charged, 0 AS posted
+        SELECT call_key, account_id, COALESCE(corrected_charge, charge) AS charged, 0 AS posted
           FROM JSON_TABLE(v_suspects, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS suspect
           STRAIGHT_JOIN cdr_leg ON cdr_leg.account_id = suspect.id
         UNION ALL
-        SELECT entry_key, account_id, 0, -amount
+        SELECT IF(entry.kind = 'correction', CAST(entry.reference AS CHAR(26) CHARACTER SET ascii) COLLATE ascii_bin,
+                  entry.entry_key),
+               account_id, 0, -amount
           FROM JSON_TABLE(v_suspects, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS suspect
-          STRAIGHT_JOIN entry ON entry.account_id = suspect.id AND entry.kind IN ('call', 'call_refund')
+          STRAIGHT_JOIN entry ON entry.account_id = suspect.id AND entry.kind IN ('call', 'call_refund', 'correction')
       ) AS sides
      GROUP BY call_key, account_id
     HAVING SUM(charged) <> SUM(posted)

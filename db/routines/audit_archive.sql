@@ -2,7 +2,7 @@
 -- the archive is large; nothing there changes but by archive.
 --
 -- 'checkpoint': an account's checkpoint is not the sum of its archived entries; 'checkpoint_entries': nor their
--- number; 'archived_charge': a call's charge is not what its entries say; 'archived_twice': a call or an entry is here
+-- number; 'archived_charge': a call comes to something else than its entries say; 'archived_twice': a call or an entry is here
 -- and there.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE audit_archive()
 SQL SECURITY DEFINER
@@ -24,9 +24,12 @@ BEGIN
   SELECT 'checkpoint_entries', account_id, entries, told FROM checkpoint WHERE entries <> told
   UNION ALL
   SELECT 'archived_charge', call_key, SUM(charged), SUM(posted)
-    FROM (SELECT call_key, account_id, charge AS charged, 0 AS posted FROM cdr_leg_archive
+    FROM (SELECT call_key, account_id, COALESCE(corrected_charge, charge) AS charged, 0 AS posted
+            FROM cdr_leg_archive
           UNION ALL
-          SELECT entry_key, account_id, 0, -amount FROM entry_archive WHERE kind IN ('call', 'call_refund')) AS sides
+          SELECT IF(kind = 'correction', CAST(reference AS CHAR(26) CHARACTER SET ascii) COLLATE ascii_bin, entry_key),
+                 account_id, 0, -amount
+            FROM entry_archive WHERE kind IN ('call', 'call_refund', 'correction')) AS sides
    GROUP BY call_key, account_id
   HAVING SUM(charged) <> SUM(posted)
   UNION ALL

@@ -53,13 +53,13 @@ BEGIN
          COALESCE(IF(calls.archived,
             (SELECT JSON_ARRAYAGG(JSON_OBJECT(
                       'leg', legs.leg, 'account_name', payer.name, 'currency', payer.currency,
-                      'destination', legs.destination, 'charge', CONCAT(legs.charge),
+                      'destination', legs.destination, 'charge', CONCAT(COALESCE(legs.corrected_charge, legs.charge)),
                       'bundle_s', legs.bundle_s) ORDER BY legs.leg)
                FROM cdr_leg_archive AS legs STRAIGHT_JOIN account AS payer ON payer.id = legs.account_id
               WHERE legs.call_key = calls.call_key),
             (SELECT JSON_ARRAYAGG(JSON_OBJECT(
                       'leg', legs.leg, 'account_name', payer.name, 'currency', payer.currency,
-                      'destination', legs.destination, 'charge', CONCAT(legs.charge),
+                      'destination', legs.destination, 'charge', CONCAT(COALESCE(legs.corrected_charge, legs.charge)),
                       'bundle_s', legs.bundle_s) ORDER BY legs.leg)
                FROM cdr_leg AS legs STRAIGHT_JOIN account AS payer ON payer.id = legs.account_id
               WHERE legs.call_key = calls.call_key)), '[]') AS legs

@@ -23,7 +23,7 @@ END = datetime.now(UTC) + timedelta(days=1)
 
 WRITTEN = (
     *("live_call", "live_leg", "cdr", "cdr_leg", "entry", "money_key", "purse"),
-    *("cdr_archive", "cdr_leg_archive", "entry_archive", "balance_checkpoint"),
+    *("cdr_archive", "cdr_leg_archive", "entry_archive", "balance_checkpoint", "correction", "correction_archive"),
     *("card", "card_batch", "voucher", "voucher_batch", "credential_card", "account"),
 )
 
@@ -400,10 +400,43 @@ def test_nobody_may_take_a_row_out_but_the_archivist(bank: Bank) -> None:
     )
     assert {"'meterline_archivist'@'localhost'"} == {row["grantee"] for row in deletes}
     owned = bank.sql("SELECT name FROM mysql.proc WHERE db = DATABASE() AND definer LIKE 'meterline_archivist@%'")
-    assert {"archive", "archive_calls", "archive_entries", "move_entries"} == {row["name"] for row in owned}
+    assert {"archive", "archive_calls", "archive_corrections", "archive_entries", "move_entries"} == {
+        row["name"] for row in owned
+    }
     rights = bank.sql("SHOW GRANTS FOR meterline_archivist@localhost")
     written = "\n".join(next(iter(row.values())) for row in rights)
     assert "`purse`" in written
     assert "GRANT SELECT ON" in next(line for line in written.splitlines() if "`purse`" in line)
     with pytest.raises(pymysql.err.OperationalError):
         pymysql.connect(unix_socket=str(bank.server.socket), user="meterline_archivist")
+
+
+def corrected(bank: Bank, key: str, charge: str) -> None:
+    """Correct what leg 0 of a call came to, 0.60, and let that have happened long ago, too."""
+    run = new_key()
+    bank.cashier._call("correct_charge", run, key, 0, "0.60", charge, None, "{}", "ann", "wrong deck", False)
+
+
+def test_a_corrected_call_goes_with_its_corrections(bank: Bank) -> None:
+    """And its entries with it, so that what it came to can still be seen; one that was corrected since stays."""
+    (account,) = bank.chain("10")
+    old, young = call(bank, account), call(bank, account)
+    for key in (old, young):
+        corrected(bank, key, "0.40")
+    age_all(bank)
+    bank.sql("UPDATE correction SET created_at = created_at - INTERVAL 100 DAY WHERE call_key = %s", old)
+    balance = bank.purse(account)["balance"]
+    archive(bank)
+
+    kept = {row["call_key"] for row in bank.sql("SELECT call_key FROM cdr")}
+    assert ({young}, {young}) == (kept, {row["call_key"] for row in bank.sql("SELECT call_key FROM correction")})
+    assert [(old, Decimal("0.40"))] == [
+        (row["call_key"], row["corrected_charge"])
+        for row in bank.sql("SELECT call_key, corrected_charge FROM v_cdr_leg_archive")
+    ]
+    assert 1 == len(bank.sql("SELECT 1 FROM correction_archive WHERE call_key = %s", old))
+    assert ["correction"] == [row["kind"] for row in bank.sql("SELECT kind FROM entry WHERE kind = 'correction'")]
+    assert balance == bank.purse(account)["balance"]
+    assert ([], []) == (bank.cashier.audit(), bank.cashier._call("audit_archive"))
+    bank.sql("UPDATE cdr_leg_archive SET corrected_charge = NULL")
+    assert ["archived_charge"] == [row["what"] for row in bank.cashier._call("audit_archive")]

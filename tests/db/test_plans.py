@@ -1,6 +1,7 @@
 """What a question costs must not grow with the history: rows that the server reads for each, on a filled ledger."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.db.bank import Bank, new_key, request, rows_read, settlement
 
 CALLS, ACCOUNTS, RATES, LIVE = 30_000, 300, 20_000, 2_000
 BUSY = 7
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 FEW = 400
 """Rows: a page of twenty with its legs and names, plus the privilege checks. The tables have thousands."""
 
@@ -73,6 +75,8 @@ def filled(server: PrivateMariaDB) -> Iterator[Bank]:
     [
         ("proxy", lambda ledger: ledger.identify_account(BUSY)),
         ("proxy", lambda ledger: ledger.rates_for(1, "100777123456789")),
+        ("admin", lambda ledger: next(ledger.rate_pages(1, "100777"))),
+        ("cashier", lambda ledger: list(ledger.legs_to_rerate(1, LONG_AGO, LONG_AGO, BUSY + 1))),
         ("proxy", lambda ledger: ledger.live_call("02CA" + "7".zfill(22))),
         ("proxy", lambda ledger: ledger.live_calls("node1", due_within_s=120)),
         ("proxy", lambda ledger: ledger.call_to_settle("01CA" + "7".zfill(22)) or ""),

@@ -21,6 +21,7 @@ ROUTINES_ONLY_TABLES = (
     "zone_offset",
     "export_position", "retention", "balance_checkpoint", "cdr_archive", "cdr_leg_archive", "entry_archive",
     "bundle", "bundle_prefix", "account_bundle", "bundle_period", "live_bundle", "cdr_bundle",
+    "deck", "deck_rate", "correction", "correction_archive",
 )  # fmt: skip
 CONFIGURATION_TABLES = (
     "user", "trunk", "trunk_address", "credential_caller_number",
@@ -40,6 +41,7 @@ EXECUTE = {
         "top_up", "refund", "adjust", "transfer", "identify_account", "identify_card", "audit", "acknowledge_alarms",
         "activate_cards", "activate_card", "activate_vouchers", "redeem_voucher", "card_quote", *CARDS,
         "account_statement", "archivable", "audit_archive", "export_cdrs",
+        "correct_charge",
     },
     "admin": {
         "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",
@@ -53,6 +55,8 @@ EXECUTE = {
         "issue_cards", "issue_vouchers", "put_card", *CARDS,
         "account_statement", "archivable", "archive", "audit_archive", "export_cdrs",
         "add_bundle", "change_bundle", "remove_bundle", "assign_bundle", "unassign_bundle",
+        "create_tariff", "set_tariff", "open_deck", "stage_rates", "deck_problems", "compare_deck", "apply_deck",
+        "discard_deck",
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
     },
 }  # fmt: skip

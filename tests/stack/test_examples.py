@@ -40,6 +40,7 @@ def run(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
     _a2billing(database)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("here"))
+        Path("deck.csv").write_text("Code,Destination,Rate/min\n49,Germany,0.54\n4915,Germany mobile,1.10\n", "utf-8")
         yield partial(run_here, settings)
 
 
