@@ -41,20 +41,29 @@ class ReportsLedger(LedgerSession):
         return _account(rows[0]) if rows else None
 
     def cdrs(
-        self, *, account_id: int | None = None, call_key: str | None = None, limit: int = ROWS_DEFAULT
+        self,
+        *,
+        account_id: int | None = None,
+        call_key: str | None = None,
+        limit: int = ROWS_DEFAULT,
+        archived: bool = False,
     ) -> list[Cdr]:
-        """The latest calls first: all, one, or those in whose chain an account is (each with all its legs)."""
+        """The latest calls first: all, one, or those in whose chain an account is (each with all its legs).
+
+        Of those that are `archived`, or of those that are not.
+        """
+        cdr_view, leg_view = ("v_cdr_archive", "v_cdr_leg_archive") if archived else ("v_cdr", "v_cdr_leg")
         if call_key is not None:
-            calls = self._select("SELECT * FROM v_cdr WHERE call_key = %s", call_key)
+            calls = self._select(f"SELECT * FROM {cdr_view} WHERE call_key = %s", call_key)  # nosec B608  # noqa: S608 - constant names
         elif account_id is not None:
-            calls = self._cdrs_of(account_id, limit)
+            calls = self._cdrs_of(account_id, limit, cdr_view, leg_view)
         else:
-            calls = self._select("SELECT * FROM v_cdr ORDER BY call_key DESC LIMIT %s", limit)
+            calls = self._select(f"SELECT * FROM {cdr_view} ORDER BY call_key DESC LIMIT %s", limit)  # nosec B608  # noqa: S608 - constant names
         if not calls:
             return []
         places = ", ".join(["%s"] * len(calls))
         rows = self._select(
-            f"SELECT *, rate AS rate_json FROM v_cdr_leg WHERE call_key IN ({places}) ORDER BY call_key, leg",  # nosec B608  # noqa: S608 - places only
+            f"SELECT *, rate AS rate_json FROM {leg_view} WHERE call_key IN ({places}) ORDER BY call_key, leg",  # nosec B608  # noqa: S608 - places only
             *(call["call_key"] for call in calls),
         )
         by_call = groupby(rows, lambda row: row["call_key"])
@@ -63,18 +72,18 @@ class ReportsLedger(LedgerSession):
             record(Cdr, row, provisional=bool(row["provisional"]), legs=legs.get(row["call_key"], ())) for row in calls
         ]
 
-    def _cdrs_of(self, account_id: int, limit: int) -> list[Row]:
+    def _cdrs_of(self, account_id: int, limit: int, cdr_view: str, leg_view: str) -> list[Row]:
         """Two steps, each by index: the keys of calls that charged the account or that it tried, then the calls."""
         keys = self._select(
-            "(SELECT call_key FROM v_cdr_leg WHERE account_id = %s ORDER BY call_key DESC LIMIT %s)"
-            " UNION (SELECT call_key FROM v_cdr WHERE account_id = %s ORDER BY call_key DESC LIMIT %s)"
+            f"(SELECT call_key FROM {leg_view} WHERE account_id = %s ORDER BY call_key DESC LIMIT %s)"  # nosec B608  # noqa: S608 - constant names
+            f" UNION (SELECT call_key FROM {cdr_view} WHERE account_id = %s ORDER BY call_key DESC LIMIT %s)"
             " ORDER BY call_key DESC LIMIT %s",
             account_id, limit, account_id, limit, limit,
         )  # fmt: skip
         if not keys:
             return []
         places = ", ".join(["%s"] * len(keys))
-        sql = f"SELECT * FROM v_cdr WHERE call_key IN ({places}) ORDER BY call_key DESC"  # nosec B608  # noqa: S608 - places only
+        sql = f"SELECT * FROM {cdr_view} WHERE call_key IN ({places}) ORDER BY call_key DESC"  # nosec B608  # noqa: S608 - places only
         return self._select(sql, *(row["call_key"] for row in keys))
 
     def entries(self, *, account_id: int | None = None, limit: int = ROWS_DEFAULT) -> list[Entry]:

@@ -38,6 +38,7 @@ def cdrs(
     account: Annotated[str | None, typer.Option(help="Calls in whose chain this account is.")] = None,
     since: Annotated[str | None, typer.Option(help="Only calls since then; no offset = UTC.")] = None,
     limit: Annotated[str, typer.Option(help="The latest so many.")] = "50",
+    archived: Annotated[bool, typer.Option("--archived", help="Those in the archive instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Call detail records, the latest first; `cdrs export` for programs."""
@@ -47,7 +48,8 @@ def cdrs(
     begin = instant(since, "--since") if since else None
     with opened("cashier") as ledger:
         account_id = account_named(ledger, account).account_id if account else None
-        found = ledger.cdrs(account_id=account_id, limit=most)  # the latest, so `since` only shortens the list
+        # The latest, so `since` only shortens the list.
+        found = ledger.cdrs(account_id=account_id, limit=most, archived=archived)
     found = [cdr for cdr in found if begin is None or cdr.opened_at >= begin]
     if as_json:
         show_json([{**plain(cdr), "margin": plain(cdr.margin)} for cdr in found])

@@ -194,6 +194,8 @@ def test_what_is_archived_is_still_there(run, world):
     )
 
     assert before == reports()
+    archived = run("cdrs", "--account", "shop", "--archived", "--json").json
+    assert (1, 3, 2) == (len(run("cdrs", "--json").json), len(archived), len(archived[0]["legs"]))
     assert Answer(0, "audit: no differences\n", "") == run("audit", "--archive")
 
 
