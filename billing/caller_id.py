@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 HIDING = frozenset({"id", "user", "header", "session"})
 """Values of the Privacy header (RFC 3323, 3325) of which each asks that the caller be not told."""
 
+_PRIVACY_VALUE = re.compile(r"[a-z][a-z0-9.-]*")
 _NUMBER_IN_URI = re.compile(r"(?:sips?|tel):([+0-9.()-]+)", re.IGNORECASE)
 
 
@@ -27,8 +28,21 @@ def number_to_show(asked: Sequence[str], allowed: Sequence[str]) -> str:
 
 def wants_to_hide(privacy: Sequence[str], user: str, host: str) -> bool:
     """By the bodies of Privacy headers, or a From that is anonymous already."""
-    values = {value.strip().lower() for body in privacy for value in body.split(";")}
-    return bool(values & HIDING) or user.lower() == "anonymous" or host.lower() == "anonymous.invalid"
+    asked = bool(HIDING.intersection(_values(privacy)))
+    return asked or user.lower() == "anonymous" or host.lower() == "anonymous.invalid"
+
+
+def privacy_of_hidden(privacy: Sequence[str]) -> str:
+    """The one Privacy header of a call that hides: what its own ask for, and `id`.
+
+    `id` alone keeps a number from going on out of P-Asserted-Identity (RFC 3325 9.3), and `none` forbids just that.
+    """
+    asked = [value for value in _values(privacy) if value != "none" and _PRIVACY_VALUE.fullmatch(value)]
+    return ";".join(dict.fromkeys([*asked, "id"]))
+
+
+def _values(privacy: Sequence[str]) -> list[str]:
+    return [value.strip().lower() for body in privacy for value in re.split("[;,]", body)]
 
 
 def number_in(header: str) -> str:

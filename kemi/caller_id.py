@@ -14,6 +14,7 @@ from urllib.parse import quote
 from billing import caller_id
 from billing.errors import InvalidNumber
 from kemi import ksr
+from kemi.headers import IDENTITIES
 from kemi.node import here
 from kemi.tables import NUMBERS
 
@@ -25,7 +26,6 @@ ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 ASSERTED, PREFERRED, PRIVACY = "P-Asserted-Identity", "P-Preferred-Identity", "Privacy"
 REVEALING = ("Subject", "Call-Info", "Organization", "User-Agent", "Reply-To", "In-Reply-To")
 """What else would tell who calls (RFC 3323 4.1)."""
-IDENTITIES = (ASSERTED, PREFERRED, "Remote-Party-ID")
 _SAFE = "-_.!~*'()+"
 
 
@@ -120,8 +120,8 @@ def edit_branch() -> None:
     if ksr.pv("$avp(hidden)"):
         ksr.remove_headers(*REVEALING)
         _hide_contact()
-        if not ksr.headers(PRIVACY):
-            ksr.append_header(PRIVACY, "id")
+        ksr.remove_headers(PRIVACY)
+        ksr.append_header(PRIVACY, caller_id.privacy_of_hidden(ksr.headers(PRIVACY)))
 
 
 def restore_in_reply() -> None:

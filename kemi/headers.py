@@ -8,14 +8,23 @@ CSEQ_LIMIT = 2**31 - 1000
 CARD_HEADER = "X-Meterline-Card"
 PIN_HEADER = "X-Meterline-PIN"
 
+IDENTITIES = (
+    "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "Remote-Party-ID",
+    "Diversion",
+    "History-Info",
+    "Referred-By",
+    "b",
+)
+"""Who somebody says that he or another is; `b` is Referred-By in short (RFC 3892), which Kamailio does not know."""
+
 NOT_FOR_CARRIERS = (
     CARD_HEADER,
     PIN_HEADER,
     "Proxy-Authorization",
     "Authorization",
-    "P-Asserted-Identity",
-    "P-Preferred-Identity",
-    "Remote-Party-ID",
+    *IDENTITIES,
     "Replaces",
     "Join",
 )

@@ -132,7 +132,9 @@ def _by_card(trunk: Trunk) -> Identified:
     account_id = caller.legs[0].account_id if caller else 0
     _judge(caller, f"card:{account_id}", ksr.pv("$fU")[:32], f"trunk {trunk.name}: card of {account_id}", right=right)
     assert caller is not None
-    told = caller_id.as_number(ksr.pv("$fU"), dial_plan(caller))  # by the IVR, which is the vendor's own
+    told = ""
+    if trunk.owner_account_id is None:  # the vendor's own IVR tells the truth; a reseller's proves no number
+        told = caller_id.as_number(ksr.pv("$fU"), dial_plan(caller))
     return Identified(caller, ksr.pv("$fU"), _shown(caller, "", told))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from billing.caller_id import may_show, number_in, number_to_show, wants_to_hide
+from billing.caller_id import may_show, number_in, number_to_show, privacy_of_hidden, wants_to_hide
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,22 @@ def test_a_range_is_a_beginning():
 def test_wants_to_hide(privacy, user, host, hidden):
     """RFC 3323 4.2 and 4.1.1.3, RFC 3325 9.3."""
     assert hidden == wants_to_hide(privacy, user, host)
+
+
+@pytest.mark.parametrize(
+    ("privacy", "sent"),
+    [
+        ([], "id"),
+        (["none"], "id"),
+        (["id"], "id"),
+        (["user"], "user;id"),
+        (["user; Critical", "id, header"], "user;critical;id;header"),
+        (["", "none;session", "\u00e9;a b;<sip:x>"], "session;id"),
+    ],
+)
+def test_privacy_of_hidden(privacy, sent):
+    """Always with id, never with none; nothing but words goes on."""
+    assert sent == privacy_of_hidden(privacy)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from billing.directory import Directory, publish
-from tests.unit.builders import caller
-from tests.unit.kemi.conftest import carrier
+from tests.unit.builders import caller, leg
+from tests.unit.kemi.conftest import IVR, carrier
 
 ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=from-1'
 MAIN = "<sip:+4930555101@example.net>"
@@ -58,18 +58,24 @@ def test_without_numbers_he_is_his_user_name(world, script, node):
 
 
 @pytest.mark.parametrize(
-    "more", [{"headers": [("Privacy", "id")]}, {"headers": [("Privacy", "user;critical")]}, {"fU": "anonymous"}]
+    ("more", "privacy"),
+    [
+        ({"headers": [("Privacy", "id")]}, "id"),
+        ({"headers": [("Privacy", "user;critical")]}, "user;critical;id"),
+        ({"headers": [("Privacy", "none"), ("Privacy", "header")]}, "header;id"),
+        ({"fU": "anonymous", "headers": [("Privacy", "none")]}, "id"),
+        ({"fU": "anonymous"}, "id"),
+    ],
 )
 @pytest.mark.parametrize("trusts", [False, True])
-def test_who_hides_is_told_to_the_trusted_alone(world, script, numbers, node, tmp_path, more, trusts):
-    """RFC 3325: the number in P-Asserted-Identity for whoever keeps it to himself; Privacy goes on."""
+def test_who_hides_is_told_to_the_trusted_alone(world, script, numbers, node, tmp_path, more, privacy, trusts):
+    """RFC 3325: the number in P-Asserted-Identity for whoever keeps it to himself; one Privacy goes on, with id."""
     publish(Directory((), (carrier(1, trusts_identity=trusts),)), tmp_path / "directory.json")
     lines = branch(world, script, **more)
     assert f"From: {ANONYMOUS}" in lines
     assert trusts == (f"P-Asserted-Identity: {MAIN}" in lines)
-    assert ("headers" not in more) == ("Privacy: id" in lines)
-    assert ("Privacy",) not in world.did("remove")
-    assert {("User-Agent",), ("Contact",)} <= set(world.did("remove"))
+    assert [f"Privacy: {privacy}"] == [line for line in lines if line.startswith("Privacy")]
+    assert {("User-Agent",), ("Contact",), ("Privacy",)} <= set(world.did("remove"))
     assert not any("alice" in line for line in lines)
     assert "anonymous" == node._ledger.asked_for("open_call")[0][1].shown
     assert ["ka-src"] == world.dialog.properties
@@ -111,6 +117,26 @@ def test_what_a_trunk_tells(world, node, script, source, number, shown):
     card = [("X-Meterline-Card", "123"), ("X-Meterline-PIN", "4711")]
     lines = branch(world, script, si=source, fU=number, headers=card)
     assert f"From: {shown};tag=from-1" in lines
+
+
+@pytest.mark.parametrize(
+    ("owner", "allowed", "shown"),
+    [
+        (None, None, "<sip:+4930778@example.net>"),
+        (9, None, '"Anonymous" <sip:anonymous@anonymous.invalid>'),
+        (9, "4930555*,4930500", "<sip:+4930500@example.net>"),
+        (9, "4930778,4930500", "<sip:+4930778@example.net>"),
+    ],
+)
+def test_only_the_vendors_ivr_proves_a_number(world, node, script, tmp_path, owner, allowed, shown):
+    """What a reseller's tells chooses among the card's own numbers, as a caller's From does."""
+    from kemi.identity import pin_hash
+
+    publish(Directory((replace(IVR, owner_account_id=owner),), (carrier(1),)), tmp_path / "directory.json")
+    legs = [leg(), leg(account_id=9)]
+    node._ledger.answers["identify_card"] = [caller(*legs, pin_hash=pin_hash("123", "4711"), shown_numbers=allowed)]
+    card = [("X-Meterline-Card", "123"), ("X-Meterline-PIN", "4711")]
+    assert f"From: {shown};tag=from-1" in branch(world, script, si="198.51.100.1", fU="030778", headers=card)
 
 
 def test_an_office_may_show_its_numbers(world, node, script):

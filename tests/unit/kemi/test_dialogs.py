@@ -197,6 +197,7 @@ def test_secrets_do_not_pass_within_a_dialog_either(up, script, method):
     script.request_route()
     removed = {name for (name,) in up.did("remove")}
     assert {"Proxy-Authorization", "X-Meterline-PIN", "X-Meterline-Card", "P-Asserted-Identity"} <= removed
+    assert {"P-Preferred-Identity", "Remote-Party-ID", "Diversion", "History-Info", "Referred-By"} <= removed
 
 
 def test_retransmission_is_absorbed(up, script):
