@@ -296,11 +296,11 @@ def test_the_earlier_of_date_and_days_counts(bank: Bank) -> None:
 
 @pytest.mark.usefixtures("zones")
 def test_only_an_answered_call_is_a_use_and_only_the_first_one(bank: Bank) -> None:
-    """Nobody answered: the days do not run. A second call does not wind them back."""
+    """Nobody answered: the days do not run. Then an answer that only the end tells of; a second one changes nothing."""
     account = sold(bank, **expiring("UTC", 30))
     bank.give_up(bank.opened([account]))
     assert expiry(bank, account) is None
-    use(bank, account, datetime.now(UTC) - timedelta(days=3))
+    use(bank, account, datetime.now(UTC) - timedelta(days=3), how="settlement")
     first = expiry(bank, account)
     use(bank, account, datetime.now(UTC) - timedelta(hours=1))
     assert first == expiry(bank, account) is not None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pymysql
 import pytest
 
 from billing import cards
 from billing.errors import KeyConflict, LedgerRefused
 from billing.ledger import Ledger
+from stack.processes import wait_until
 from tests.db.bank import Bank, new_key, refused
 from tests.db.cards import ACTOR, PIN_KEY, codes_of, issued, sold, voucher_batch, vouchers
 
@@ -44,17 +47,45 @@ def test_a_voucher_is_paid_into_a_card_or_a_customer_once(bank: Bank) -> None:
 
 
 def test_the_same_voucher_from_fifty_connections_at_once_pays_once(bank: Bank) -> None:
-    """Fifty accounts, fifty keys: one of them has it, and 49 are told no."""
-    name, (code,) = vouchers(bank)
+    """Fifty accounts with keys of their own, and two vouchers: of each one account has it, and 49 are told no."""
+    name, codes = vouchers(bank, 2)
     accounts = [bank.account() for _ in range(50)]
     names = [bank.name_of(account) for account in accounts]
 
-    answers = bank.at_once("cashier", 50, lambda ledger, number: refused(lambda: redeem(ledger, code, names[number])))
+    def work(ledger: Ledger, number: int) -> list[str]:
+        return [refused(lambda code=code: redeem(ledger, code, names[number])) for code in codes]
 
-    assert {"": 1, "voucher_refused": 49} == Counter(answers)
-    assert {Decimal(5): 1, Decimal(0): 49} == Counter(bank.purse(account)["balance"] for account in accounts)
-    assert ["redeemed"] == [row.state for row in bank.cashier.vouchers(name)]
-    assert 49 == sum(row.outcome == "is_redeemed" and row.batch == name for row in bank.cashier.voucher_refusals())
+    answers = bank.at_once("cashier", 50, work)
+
+    for number in range(2):
+        assert {"": 1, "voucher_refused": 49} == Counter(answer[number] for answer in answers)
+    assert 10 == sum(bank.purse(account)["balance"] for account in accounts)
+    assert ["redeemed"] * 2 == [row.state for row in bank.cashier.vouchers(name)]
+    assert 98 == sum(row.outcome == "is_redeemed" and row.batch == name for row in bank.cashier.voucher_refusals())
+
+
+def test_two_who_have_looked_at_a_voucher_at_the_same_moment_do_not_both_have_it(bank: Bank) -> None:
+    """Both wait for its row, which somebody holds; let go, one of them pays, and the other looks again."""
+    _, (code,) = vouchers(bank)
+    accounts = [bank.account() for _ in range(2)]
+    names = [bank.name_of(account) for account in accounts]
+    holder = pymysql.connect(**bank.server.admin_params(), database=bank.database)
+
+    def work(ledger: Ledger, number: int) -> str:
+        return refused(lambda: redeem(ledger, code, names[number]))
+
+    with holder.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("SELECT 1 FROM voucher WHERE code_hash = %s FOR UPDATE", (code,))
+        both = pool.submit(bank.at_once, "cashier", 2, work, lock_wait_s=30)
+        waiting = "SELECT COUNT(*) AS number FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        # asked more often than ten times a second innodb_trx answers from its cache
+        wait_until(lambda: bank.sql(waiting)[0]["number"] == 2, 20, "both wait for the voucher", poll_s=0.2)
+        holder.rollback()
+        answers = both.result(30)
+    holder.close()
+
+    assert ["", "voucher_refused"] == sorted(answers)
+    assert [0, 5] == sorted(bank.purse(account)["balance"] for account in accounts)
 
 
 def test_the_same_voucher_into_one_account_from_fifty_connections_pays_once(bank: Bank) -> None:
