@@ -222,7 +222,7 @@ def test_the_ledger_itself_keeps_covered_seconds_fixed(desk: Desk) -> None:
     desk.bundle(account, 80)
     first, second = desk.start(account), desk.start(account)
     desk.end(first.key, 1)
-    wanted = {0: [(120, Decimal("0.40")), (20, Decimal("1.00"))]}
+    wanted = {0: [(79, Decimal("0.41")), (20, Decimal("1.00"))]}
 
     answer = desk.bank.proxy.extend_call(second.key, 60, 120, {0: Decimal("1.00")}, wanted)
 
@@ -419,8 +419,11 @@ def test_twenty_calls_on_one_bundle_and_little_money_use_each_second_once(desk: 
         except Refused as refusal:
             return refusal.token, 0
         grant_s = call.grant_s
-        while (renewed := desk.renew(call.key, ledger, grant_s=7)).token == "":
-            grant_s = renewed.grant_s
+        for _ in range(60):
+            renewed = desk.renew(call.key, ledger, grant_s=7)
+            grant_s = max(grant_s, renewed.grant_s)
+            if renewed.token:
+                break
         return call.key, grant_s
 
     found = desk.bank.at_once("proxy", 20, work)
