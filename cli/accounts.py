@@ -217,26 +217,29 @@ def _register_prefixes(group: typer.Typer, kind: Kind) -> None:
     @group.command()
     def bar(name: Name, prefixes: Prefixes, as_json: AsJson = False) -> None:
         """No calls to these prefixes, of it and of all below it. The longest that fits a number decides."""
+        checked = [values.prefix(one) for one in prefixes]
         with opened("admin") as ledger:
             _of_kind(ledger, name, kind)
-            for one in prefixes:
-                ledger.bar_prefix(name, None, values.prefix(one))
+            for digits in checked:
+                ledger.bar_prefix(name, None, digits)
         tell({"account": name, "barred": prefixes}, f"{name}: {' '.join(prefixes)} barred", as_json)
 
     @group.command()
     def allow(name: Name, prefixes: Prefixes, as_json: AsJson = False) -> None:
         """Calls to these prefixes pass, against shorter ones that are barred and against premium ranges."""
+        checked = [values.prefix(one) for one in prefixes]
         with opened("admin") as ledger:
             _of_kind(ledger, name, kind)
-            for one in prefixes:
-                ledger.allow_prefix(name, None, values.prefix(one))
+            for digits in checked:
+                ledger.allow_prefix(name, None, digits)
         tell({"account": name, "allowed": prefixes}, f"{name}: {' '.join(prefixes)} allowed", as_json)
 
     @group.command()
     def forget(name: Name, prefixes: Prefixes, as_json: AsJson = False) -> None:
         """Remove what bar or allow said of these prefixes."""
+        checked = [values.prefix(one) for one in prefixes]
         with opened("admin") as ledger:
             _of_kind(ledger, name, kind)
-            for one in prefixes:
-                ledger.forget_prefix(name, None, values.prefix(one))
+            for digits in checked:
+                ledger.forget_prefix(name, None, digits)
         tell({"account": name, "forgotten": prefixes}, f"{name}: {' '.join(prefixes)} forgotten", as_json)

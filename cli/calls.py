@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from billing.errors import LedgerRefused
 from billing.ledger import Ledger
 from billing.ledger_types import LiveCall
 from cli.ledger import account_named, opened
 from cli.output import duration, money, show_json, show_table
 from cli.values import BadInput, whole_number
 
+NOT_ENDED = 1
 LOOK_EVERY_S = 0.2
 WAIT_S_MAX = 60
 SILENT_MS = 10_000
@@ -58,6 +60,7 @@ def kill(
 ) -> None:
     """End calls, wherever they are: their nodes do it within a second or two. They are charged for what was talked.
 
+    If one of the KEYs is no call in progress none is ended. The exit code is 1 if a call has not ended after the wait.
     New calls of an account may begin meanwhile: reseller or customer suspend --now stops those, too.
     """
     if bool(keys) == (account is not None):
@@ -71,17 +74,29 @@ def kill(
             ledger.end_account_calls(name, text)
         else:
             wanted = list(dict.fromkeys(key.upper() for key in keys or ()))
-            for key in wanted:
-                ledger.end_call(key, text)
+            _mark(ledger, wanted, text)
         left = _wait_for_end(ledger, wanted, wait_s)
         dead = {node.name for node in ledger.nodes() if node.silent_ms > SILENT_MS}
     if as_json:
         show_json([{"call_key": key, "ended": key not in left} for key in wanted])
-        return
-    for key in wanted:
-        print(f"{key}: {_outcome(left.get(key), dead)}")
-    if not wanted:
-        print("no calls in progress")
+    else:
+        for key in wanted:
+            print(f"{key}: {_outcome(left.get(key), dead)}")
+        if not wanted:
+            print("no calls in progress")
+    if left:
+        raise typer.Exit(NOT_ENDED)
+
+
+def _mark(ledger: Ledger, keys: list[str], text: str) -> None:
+    """All of them, or none: what is not in progress goes first, for the ledger to say why not."""
+    live = {call.call_key for call in ledger.live_calls()}
+    for key in sorted(keys, key=live.__contains__):
+        try:
+            ledger.end_call(key, text)
+        except LedgerRefused as refusal:
+            if key not in live or refusal.token != "call_ended":  # noqa: S105  # nosec B105  # a word
+                raise  # else it ended by itself just now
 
 
 def _charges(call: LiveCall, account: str) -> bool:

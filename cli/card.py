@@ -1,5 +1,7 @@
 """`meterline card`: calling cards. Batches are printed once; single cards are sold, blocked and cancelled by number."""
 
+import getpass
+import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ from billing.ledger import Ledger
 from billing.ledger_cards import Change
 from cli.ledger import NotFound, actor, opened
 from cli.options import AsJson
-from cli.output import moment, money, plain, show_json, show_table
+from cli.output import moment, money, plain, show_json, show_table, tell
 from cli.slips import issued, read_slips, write_slips
 from cli.values import BadInput, amount, key_or_new, last_moment, now, whole_number
 
@@ -187,6 +189,42 @@ def activate(number: CardNumber, key: Key = None, as_json: AsJson = False) -> No
         show_json({"key": chosen, "number": number, **plain(sold)})
     else:
         print(f"card {number} activated with {money(sold.value)} (key {chosen})")
+
+
+@commands.command("pin")
+def set_pin(
+    number: CardNumber,
+    generate: Annotated[bool, typer.Option("--generate", help="Make one up and show it, once.")] = False,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read it from the first line of standard input.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a card a new PIN: asked for twice, unless told otherwise. It is never an argument, and never stored.
+
+    The ledger keeps its hash under the card_pin_key of the settings.
+    """
+    if generate and stdin:
+        raise BadInput("only one of --generate and --stdin can be given")
+    key = settings.load().card_pin_key.get_secret_value()
+    secret = cards.new_pin() if generate else _typed_pin(stdin=stdin)
+    with opened("admin") as ledger:
+        found = ledger.card(number)
+        if found is None:
+            raise NotFound(f"card {number!r}: there is none of this number")
+        ledger.put_card(found.name, number, cards.pin_hash(key, number, secret))
+    shown = {"number": number, "account": found.name, **({"pin": secret} if generate else {})}
+    tell(shown, f"card {number}: PIN {secret if generate else 'set'}", as_json)
+
+
+def _typed_pin(*, stdin: bool) -> str:
+    if stdin:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    else:
+        secret = getpass.getpass("PIN: ")
+        if secret != getpass.getpass("again: "):
+            raise BadInput("the two PINs differ")
+    if not (secret.isascii() and secret.isdigit() and len(secret) in cards.PIN_DIGITS):
+        raise BadInput(f"a PIN has {cards.PIN_DIGITS.start} to {cards.PIN_DIGITS.stop - 1} digits")
+    return secret
 
 
 @commands.command("block")

@@ -210,7 +210,8 @@ def number(
         if take_away:
             owners = {(one.account_name, one.user_name) for one in ledger.caller_numbers(account, trunk)
                       if one.number == digits}  # fmt: skip
-            if (_named(ledger, account, user).account_name, user) not in owners:
+            found = _named(ledger, account, user)
+            if (found.account_name, found.name) not in owners:
                 raise NotFound(f"number {digits!r} on trunk {trunk} is not that of user {user}")
             ledger.remove_caller_number(trunk, digits)
         else:
@@ -222,9 +223,10 @@ def number(
 @commands.command()
 def bar(account: AccountName, user: UserName, prefixes: Prefixes, as_json: AsJson = False) -> None:
     """No calls of his to these prefixes. The longest that fits a number decides."""
+    checked = [values.prefix(one) for one in prefixes]
     with opened("admin") as ledger:
-        for one in prefixes:
-            ledger.bar_prefix(account, user, values.prefix(one))
+        for digits in checked:
+            ledger.bar_prefix(account, user, digits)
     shown = {"account": account, "user": user, "barred": prefixes}
     tell(shown, f"{user} of {account}: {' '.join(prefixes)} barred", as_json)
 
@@ -232,9 +234,10 @@ def bar(account: AccountName, user: UserName, prefixes: Prefixes, as_json: AsJso
 @commands.command()
 def allow(account: AccountName, user: UserName, prefixes: Prefixes, as_json: AsJson = False) -> None:
     """Calls of his to these prefixes pass him, against shorter ones that are barred. His account has its own say."""
+    checked = [values.prefix(one) for one in prefixes]
     with opened("admin") as ledger:
-        for one in prefixes:
-            ledger.allow_prefix(account, user, values.prefix(one))
+        for digits in checked:
+            ledger.allow_prefix(account, user, digits)
     shown = {"account": account, "user": user, "allowed": prefixes}
     tell(shown, f"{user} of {account}: {' '.join(prefixes)} allowed", as_json)
 
@@ -242,8 +245,9 @@ def allow(account: AccountName, user: UserName, prefixes: Prefixes, as_json: AsJ
 @commands.command()
 def forget(account: AccountName, user: UserName, prefixes: Prefixes, as_json: AsJson = False) -> None:
     """Remove what bar or allow said of these prefixes."""
+    checked = [values.prefix(one) for one in prefixes]
     with opened("admin") as ledger:
-        for one in prefixes:
-            ledger.forget_prefix(account, user, values.prefix(one))
+        for digits in checked:
+            ledger.forget_prefix(account, user, digits)
     shown = {"account": account, "user": user, "forgotten": prefixes}
     tell(shown, f"{user} of {account}: {' '.join(prefixes)} forgotten", as_json)

@@ -164,6 +164,42 @@ def test_numbers_that_are_taken_are_made_anew(
     assert (3, printed) == (len(calls), [card.number for card in bank.cashier.cards("second")])
 
 
+def test_a_card_gets_another_pin(run: Run, bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made up, read or asked for; the ledger keeps hashes, and the old PIN is over."""
+    account = bank.account(kind="card")
+    number = f"4712{account:08}"
+    bank.admin.put_card(account, number, "0" * 64)
+
+    def is_pin(pin: str) -> bool:
+        caller = bank.proxy.identify_card(number)
+        return caller is not None and caller.pin_hash == cards.pin_hash(KEY, number, pin)
+
+    made = said(run("card", "pin", number, "--generate", "--json"))
+    assert (bank.name_of(account), True) == (made["account"], is_pin(made["pin"]))
+    assert (0, f"card {number}: PIN set\n", "") == run("card", "pin", number, "--stdin", typed="471100\n")
+    assert is_pin("471100")
+    for typed, complaint in ((["1234", "1235"], "the two PINs differ"), (["5678"] * 2, "")):
+        answers = iter(typed)
+        monkeypatch.setattr("getpass.getpass", lambda prompt, answers=answers: next(answers))
+        assert complaint in run("card", "pin", number)[2]
+    assert is_pin("5678")
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "code", "complaint"),
+    [
+        (["47110000000", "--generate"], "", 1, "card '47110000000': there is none of this number"),
+        (["4711", "--generate", "--stdin"], "", 2, "only one of --generate and --stdin can be given"),
+        (["4711", "--stdin"], "123\n", 2, "a PIN has 4 to 12 digits"),
+        (["4711", "--stdin"], "12a4\n", 2, "a PIN has 4 to 12 digits"),
+        (["4711", "--stdin"], "", 2, "a PIN has 4 to 12 digits"),
+    ],
+)
+def test_a_pin_that_cannot_be_is_one_line(run: Run, words: list[str], typed: str, code: int, complaint: str) -> None:
+    """And is not repeated in it."""
+    assert (code, "", f"meterline: {complaint}\n") == run("card", "pin", *words, typed=typed)
+
+
 def test_vouchers_from_their_making_to_the_last_guess(run: Run, bank: Bank, tmp_path: Path) -> None:
     """Issued, sold, redeemed, refused, forgiven; the code comes from standard input."""
     path = tmp_path / "codes.csv"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from billing.ledger import Ledger
 from cli.app import main
 from stack.node import toml, write_private
 from tests.db.bank import PASSWORDS, Bank, new_key
@@ -135,6 +136,7 @@ def test_an_account_from_its_making_to_its_end(bank: Bank, meterline: Meterline,
         (["customer", "credit", "CUSTOMER", "-5"], "No such option"),
         (["customer", "bar", "CUSTOMER", "+49"], "prefix '+49' is not digits"),
         (["customer", "forget", "CUSTOMER", "49"], "unknown_prefix"),
+        (["calls", "kill", "01HX0000000000000000000000", "x"], "unknown_call: there is no call 01HX"),
         (["user", "add", "CUSTOMER", "101", "max_cals=2"], "has no setting max_cals"),
         (["user", "show", "CUSTOMER", "102"], "user '102': account"),
         (["user", "set", "CUSTOMER", "102", "max_calls=1"], "unknown_user: account"),
@@ -314,16 +316,76 @@ def test_killing_marks_calls_and_tells_what_became_of_them(
     for account in ids:
         bank.cashier.top_up(new_key(), account, "10", "test")
     mine, other = bank.opened(ids), bank.opened(ids)
-    told = meterline("calls", "kill", mine.lower(), "--wait", "0", "--reason", "fraud", "--json").json
-    assert [{"call_key": mine, "ended": False}] == told
+    told = meterline("calls", "kill", mine.lower(), "--wait", "0", "--reason", "fraud", "--json")
+    assert (1, [{"call_key": mine, "ended": False}], "") == (told.code, json.loads(told.output), told.complaint)
     (mark,) = [one for one in bank.proxy.calls_to_end("node1") if one.call_key == mine]
     assert mark.reason.startswith("cli:")
     assert mark.reason.endswith(": fraud")
+    bank.proxy.heartbeat("node1", 0)
+    waiting = meterline("calls", "kill", "--account", reseller, "--wait", "0")
+    assert (1, 2) == (waiting.code, waiting.output.count("marked; node node1 has not ended it yet"))
     bank.sql("UPDATE node SET heartbeat_at = UTC_TIMESTAMP(6) - INTERVAL 1 HOUR WHERE name = 'node1'")
     silent = meterline("calls", "kill", "--account", reseller, "--wait", "0").output
     assert sorted([mine, other]) == [line.split(":")[0] for line in silent.splitlines()]
-    assert bank.sql("SELECT 1 FROM node WHERE name = 'node1'") == [] or "node node1 is silent" in silent
+    assert 2 == silent.count("its node node1 is silent")
     bank.give_up(mine, other)
     assert "call_ended: call" in meterline("calls", "kill", mine).complaint
     assert "no calls in progress\n" == meterline("calls", "kill", "--account", reseller).output
     assert Decimal(10) == bank.purse(ids[0])["balance"]
+
+
+@pytest.mark.parametrize("wrong", ["x", "01HX0000000000000000000000", "ended"])
+def test_a_wrong_key_among_calls_ends_none_of_them(bank: Bank, meterline: Meterline, wrong: str) -> None:
+    """Whatever is wrong with it, and wherever it stands."""
+    chain = bank.chain("10")
+    up, over = bank.opened(chain), bank.opened(chain)
+    bank.give_up(over)
+    answer = meterline("calls", "kill", up, over if wrong == "ended" else wrong, "--wait", "0")
+    assert (1, "", 1) == (answer.code, answer.output, answer.complaint.count("\n"))
+    assert up not in {one.call_key for one in bank.proxy.calls_to_end("node1")}
+    bank.give_up(up)
+
+
+def test_a_call_that_ends_meanwhile_is_no_mistake(
+    bank: Bank, meterline: Meterline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was in progress when it was looked at, and is over when it is marked; the other one is marked, too."""
+    chain = bank.chain("10")
+    gone, up = bank.opened(chain), bank.opened(chain)
+    mark = Ledger.end_call
+
+    def too_late(ledger: Ledger, key: str, reason: str) -> object:
+        if key == gone:
+            bank.give_up(gone)
+        return mark(ledger, key, reason)
+
+    monkeypatch.setattr(Ledger, "end_call", too_late)
+    answer = meterline("calls", "kill", gone, up, "--wait", "0", "--json")
+    assert [True, False] == [one["ended"] for one in json.loads(answer.output)]
+    assert up in {one.call_key for one in bank.proxy.calls_to_end("node1")}
+    bank.give_up(up)
+
+
+@pytest.mark.parametrize("verb", ["bar", "allow", "forget"])
+@pytest.mark.parametrize("whose", [["reseller", "R"], ["customer", "C"], ["user", "C", "101"]])
+def test_prefixes_are_checked_before_anything_is_done(
+    meterline: Meterline, monkeypatch: pytest.MonkeyPatch, whose: list[str], verb: str
+) -> None:
+    """Even without a ledger a wrong one is what is complained of."""
+    monkeypatch.setenv("METERLINE_SETTINGS", "/nowhere.toml")
+    answer = meterline(whose[0], verb, *whose[1:], "49", "+43")
+    assert (2, "", "meterline: prefix '+43' is not digits, and not the word all\n") == answer
+
+
+def test_a_number_is_taken_from_a_user_however_his_name_is_written(meterline: Meterline, customer: str) -> None:
+    """The ledger makes no difference between capitals and small letters."""
+    trunk = unique("gateway")
+    meterline("user", "add", customer, "Reception")
+    meterline("user", "add", customer, "Kitchen")
+    meterline("trunk", "add", trunk, "--kind", "caller_number")
+    meterline("user", "number", customer, "reception", trunk, "4930556")
+    assert "is not that of user kitchen" in meterline(
+        "user", "number", customer, "kitchen", trunk, "4930556", "--remove"
+    ).complaint
+    assert 0 == meterline("user", "number", customer.upper(), "RECEPTION", trunk, "4930556", "--remove").code
+    assert [] == meterline("user", "show", customer, "reception", "--json").json["caller_numbers"]

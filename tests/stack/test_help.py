@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -18,7 +19,9 @@ from cli.app import app, main
 CHECKOUT = Path(__file__).parents[2]
 OPERATOR = (CHECKOUT / "docs" / "operator.md").read_text(encoding="utf-8")
 SECTION = OPERATOR.split("\n## Commands\n")[1].split("\n## ")[0]
-ROW = re.compile(r"^\| `meterline ([^`]*)` \|(.*)\|$", re.MULTILINE)
+USAGE = re.compile(r"`meterline ([^`]*)`")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+WORD = re.compile("[a-z][a-z0-9-]*")
 EXAMPLE = re.compile(r"^ *(Example: meterline|As in:) (.*)$", re.MULTILINE)
 IN_JSON_ANYWAY = {"rate"}
 
@@ -31,7 +34,8 @@ def walk(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 COMMANDS = dict(walk(typer.main.get_command(app)))
-RUNNABLE = {words: command for words, command in COMMANDS.items() if not getattr(command, "commands", None)}
+GROUPS = {words for words, command in COMMANDS.items() if getattr(command, "commands", None)}
+RUNNABLE = {words: command for words, command in COMMANDS.items() if words not in GROUPS}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -54,15 +58,56 @@ def test_every_command_that_answers_can_do_so_for_programs(words: tuple[str, ...
     assert ("--json" in options) or " ".join(words) in IN_JSON_ANYWAY
 
 
-@pytest.mark.parametrize(("usage", "text"), ROW.findall(SECTION))
-def test_the_options_that_the_guide_names_exist(usage: str, text: str) -> None:
-    """In the usage and in the explanation."""
-    words = tuple(word for word in usage.split() if re.fullmatch(r"[a-z][a-z0-9-]*", word))
-    while words not in COMMANDS:
-        words = words[:-1]
-    assert words, usage
-    known = {option for parameter in COMMANDS[words].params for option in (*parameter.opts, *parameter.secondary_opts)}
-    assert set() == set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", usage)) - known
+def leaf(usage: str) -> tuple[str, ...]:
+    """The command that a usage begins with: one that can be run, and all small words before the first other."""
+    words = tuple(itertools.takewhile(WORD.fullmatch, usage.split()))
+    while words not in COMMANDS and len(words) > 1 and words[:-1] in COMMANDS and words[:-1] not in GROUPS:
+        words = words[:-1]  # an argument that stands there as it is typed
+    assert words in COMMANDS, f"meterline {usage}"
+    assert words not in GROUPS or COMMANDS[words].invoke_without_command, f"meterline {usage}: which of its commands?"
+    return words
+
+
+def options_of(words: tuple[str, ...]) -> set[str]:
+    return {option for parameter in COMMANDS[words].params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+def rows() -> list[tuple[list[str], str]]:
+    """Of the guide's list: the usages that a row has, and its explanation."""
+    lines = [line for line in SECTION.splitlines() if line.startswith("| `meterline ")]
+    found = []
+    for line in lines:
+        usage, text = re.split(r"(?<!\\) \| ", line.removeprefix("| ").removesuffix(" |"), maxsplit=1)
+        found.append((USAGE.findall(usage), text))
+    return found
+
+
+@pytest.mark.parametrize(("usages", "text"), rows(), ids=[row[0][0] for row in rows()])
+def test_what_the_guide_names_exists(usages: list[str], text: str) -> None:
+    """Every command of a row down to the last word, its options, those in the explanation, and commands in it."""
+    known: set[str] = set()
+    for usage in usages:
+        own = options_of(leaf(usage))
+        assert set() == set(OPTION.findall(usage)) - own, usage
+        known |= own
+    for usage in USAGE.findall(text):
+        own = options_of(leaf(usage))
+        assert set() == set(OPTION.findall(usage)) - own, usage
+    quoted = " ".join(re.findall("`([^`]*)`", USAGE.sub("", text)))
+    assert set() == set(OPTION.findall(quoted)) - known
+
+
+def test_the_guide_has_every_command() -> None:
+    """Each that can be run stands in the list."""
+    named = {leaf(usage) for usages, text in rows() for usage in (*usages, *USAGE.findall(text))}
+    assert set() == set(RUNNABLE) - named
+
+
+@pytest.mark.parametrize("usage", ["reseller nonsense NAME", "nonsense", "user", "customer showw NAME"])
+def test_a_command_that_is_not_there_is_found_out(usage: str) -> None:
+    """By the check above."""
+    with pytest.raises(AssertionError):
+        leaf(usage)
 
 
 def test_the_examples_can_be_found() -> None:
