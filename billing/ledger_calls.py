@@ -66,12 +66,17 @@ class CallsLedger(LedgerSession):
 
     def rates_for(self, tariff_id: int, digits: str) -> list[RateRow]:
         """Every rate of the tariff whose prefix begins `digits`, of any time."""
+        return self.rates_of([tariff_id], digits)
+
+    def rates_of(self, tariff_ids: Sequence[int], digits: str) -> list[RateRow]:
+        """The same of several tariffs, in one round trip."""
         prefixes = [digits[:length] for length in range(1, min(len(digits), RATE_PREFIX_DIGITS_MAX) + 1)]
-        if not prefixes:
+        if not prefixes or not tariff_ids:
             return []
-        places = ", ".join(["%s"] * len(prefixes))
-        sql = f"SELECT * FROM v_rate WHERE tariff_id = %s AND prefix IN ({places})"  # nosec B608  # noqa: S608 - places only
-        return [record(RateRow, row, blocked=bool(row["blocked"])) for row in self._select(sql, tariff_id, *prefixes)]
+        tariffs, places = ", ".join(["%s"] * len(tariff_ids)), ", ".join(["%s"] * len(prefixes))
+        sql = f"SELECT * FROM v_rate WHERE tariff_id IN ({tariffs}) AND prefix IN ({places})"  # nosec B608  # noqa: S608 - places only
+        rows = self._select(sql, *tariff_ids, *prefixes)
+        return [record(RateRow, row, blocked=bool(row["blocked"])) for row in rows]
 
     def bundles_for(self, account_ids: Sequence[int], digits: str) -> list[BundleRow]:
         """Every prefix that begins `digits` of the minute bundles that these accounts have now or will have."""

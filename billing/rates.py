@@ -14,7 +14,7 @@ from billing.errors import DestinationBarred, NoRate
 from billing.pricelist import rate_from_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from typing import Protocol
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
         def rates_for(self, tariff_id: int, digits: str) -> Sequence[RateRow]:
             """Every rate of the tariff whose prefix starts `digits` and that is not over yet."""
+            ...
+
+        def rates_of(self, tariff_ids: Sequence[int], digits: str) -> Sequence[RateRow]:
+            """The same of several tariffs at once."""
             ...
 
 
@@ -50,6 +54,17 @@ class RateLookup:
                 return self._compiled(row, version)
         raise NoRate(f"{digits}: no rate in tariff {tariff_id}")
 
+    def prepare(self, tariffs: Iterable[tuple[int, int]], digits: str) -> None:
+        """Ask for all that `find` will want of these tariffs (id, version) in one question, if it is not known."""
+        missing = {tariff: version for tariff, version in tariffs if (tariff, version, digits) not in self._cache}
+        if not missing:
+            return
+        found: dict[int, list[RateRow]] = {tariff: [] for tariff in missing}
+        for row in self._source.rates_of(sorted(missing), digits):
+            found[row.tariff_id].append(row)
+        for tariff, rows in found.items():
+            self._cache[tariff, missing[tariff], digits] = _best_first(rows)
+
     def _compiled(self, row: RateRow, version: int) -> Rate:
         key = (row.rate_id, version)
         rate = self._rates.get(key)
@@ -61,7 +76,9 @@ class RateLookup:
         key = (tariff_id, version, digits)
         found = self._cache.get(key)
         if found is None:
-            rows = self._source.rates_for(tariff_id, digits)
-            found = tuple(sorted(rows, key=lambda row: (len(row.prefix), row.effective_from), reverse=True))
-            self._cache[key] = found
+            found = self._cache[key] = _best_first(self._source.rates_for(tariff_id, digits))
         return found
+
+
+def _best_first(rows: Sequence[RateRow]) -> tuple[RateRow, ...]:
+    return tuple(sorted(rows, key=lambda row: (len(row.prefix), row.effective_from), reverse=True))

@@ -99,7 +99,9 @@ class Router:
 
         Raises Refused (no_carrier), with what is wrong with whom.
         """
-        found = [route for carrier in self._carriers if (route := _route(carrier, rates, digits, at, cap_s))]
+        takers = [carrier for carrier in self._carriers if carrier.takes(digits)]
+        rates.prepare([(one.tariff_id, one.tariff_version) for one in takers if one.tariff_id is not None], digits)
+        found = [route for carrier in takers if (route := _route(carrier, rates, digits, at, cap_s))]
         if not found:
             raise Refused(NO_CARRIER, f"none of {len(self._carriers)} carriers takes {digits}")
         kept = found
@@ -141,9 +143,7 @@ class Router:
 
 
 def _route(carrier: Carrier, rates: RateLookup, digits: str, at: datetime, cap_s: int) -> Route | None:
-    """The carrier with its price; None when it does not take the number, or sells nothing now."""
-    if not carrier.takes(digits):
-        return None
+    """The carrier with its price; None when it sells nothing there now."""
     if carrier.tariff_id is None:
         return Route(carrier, None)
     try:

@@ -77,6 +77,7 @@ def filled(server: PrivateMariaDB) -> Iterator[Bank]:
         ("proxy", lambda ledger: ledger.rates_for(1, "100777123456789")),
         ("admin", lambda ledger: next(ledger.rate_pages(1, "100777"))),
         ("cashier", lambda ledger: list(ledger.legs_to_rerate(1, LONG_AGO, LONG_AGO, BUSY + 1))),
+        ("proxy", lambda ledger: ledger.rates_of([1, 2], "100777123456789")),
         ("proxy", lambda ledger: ledger.live_call("02CA" + "7".zfill(22))),
         ("proxy", lambda ledger: ledger.live_calls("node1", due_within_s=120)),
         ("proxy", lambda ledger: ledger.call_to_settle("01CA" + "7".zfill(22)) or ""),

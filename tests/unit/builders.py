@@ -80,6 +80,9 @@ class Rates:
         """`rates`: those of leg 0, 1.., or errors."""
         self._rates = {10 + number: one for number, one in enumerate(rates)}
 
+    def prepare(self, tariffs, digits):
+        """All is known."""
+
     def find(self, tariff_id, version, digits, at):
         found = self._rates[tariff_id]
         if isinstance(found, Exception):

@@ -22,6 +22,10 @@ class Source:
         self.asked.append((tariff_id, digits))
         return [row for row in self.rows if digits.startswith(row.prefix)]
 
+    def rates_of(self, tariff_ids, digits):
+        self.asked.append((tuple(tariff_ids), digits))
+        return [row for row in self.rows if row.tariff_id in tariff_ids and digits.startswith(row.prefix)]
+
 
 def find(source, digits="4930123", at=AT, version=1):
     return RateLookup(source).find(10, version, digits, at)
@@ -144,3 +148,17 @@ def test_broken_row_is_named():
     """A row that cannot be meant is an error that names rate and prefix."""
     with pytest.raises(InvalidTariff, match=r"rate 1 \(prefix '49'\)"):
         find(Source(rate_row("49", schedule="{")))
+
+
+def test_several_tariffs_are_asked_for_in_one_question():
+    """What is known is not asked for again, under the same version; a tariff without a rate is known, too."""
+    source = Source(rate_row("49"), rate_row("4930", tariff_id=11), rate_row("44", tariff_id=12))
+    rates = RateLookup(source)
+    rates.prepare([(10, 1), (11, 5), (12, 1)], "4930123")
+    assert ("49", "4930") == tuple(rates.find(*tariff, "4930123", AT).prefix for tariff in ((10, 1), (11, 5)))
+    with pytest.raises(NoRate):
+        rates.find(12, 1, "4930123", AT)
+    rates.prepare([(10, 1), (12, 1)], "4930123")
+    rates.prepare([], "4930123")
+    rates.prepare([(10, 2), (11, 5)], "4930123")
+    assert [((10, 11, 12), "4930123"), ((10,), "4930123")] == source.asked

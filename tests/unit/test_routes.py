@@ -32,6 +32,9 @@ class Prices:
         self.rates = {int(name.removeprefix("t")): one for name, one in rates.items()}
         self.asked = []
 
+    def prepare(self, tariffs, digits):
+        self.prepared = list(tariffs)
+
     def find(self, tariff_id, version, digits, at):
         self.asked.append((tariff_id, version, digits, at))
         found = self.rates[tariff_id]
@@ -65,6 +68,7 @@ def test_a_carrier_takes_what_its_tariff_has_a_rate_for():
     prices = Prices(t1=NoRate("none"), t2=DestinationBarred("barred"), t3=rate("0.10"))
     assert [3] == names(routes([carrier(1, 1), carrier(2, 2), carrier(3, 3, tariff_version=7)], prices))
     assert (3, 7, "4930123", AT) == prices.asked[-1]
+    assert [(1, 0), (2, 0), (3, 7)] == prices.prepared
 
 
 @pytest.mark.parametrize(("prefixes", "taken"), [((), True), (("49",), True), (("43", "4930"), True), (("43",), False)])
