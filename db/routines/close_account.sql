@@ -23,6 +23,8 @@ BEGIN
     START TRANSACTION READ WRITE;
     CALL find_account(p_account, v_id);
     CALL lock_purses(JSON_ARRAY(v_id));
+    -- Whoever issues cards below it holds a share of this row until they are there.
+    SELECT id INTO v_id FROM account WHERE id = v_id FOR UPDATE;
     SELECT calls, held, balance INTO v_calls, v_held, v_balance FROM purse WHERE account_id = v_id;
     SELECT COUNT(*), MIN(name) INTO v_children, v_child FROM account WHERE parent_id = v_id AND status <> 'closed';
 

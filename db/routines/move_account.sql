@@ -1,6 +1,6 @@
 -- Puts an account, with all below it, under another parent (NULL: the vendor's own), charged at a tariff of that
--- parent. No call may be in progress below it, and the currency stays. The purses of the account and of all above its
--- new place are locked, so two moves cannot make a circle between them.
+-- parent. No call may be in progress below it, the currency stays, and it has no bundle that its new parent does not
+-- sell. The purses of the account and of all above its new place are locked, so two moves cannot make a circle.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE move_account(
   IN p_account VARCHAR(64),
   IN p_parent VARCHAR(64),
@@ -17,6 +17,7 @@ BEGIN
   DECLARE v_held DECIMAL(18,6);
   DECLARE v_currency CHAR(3) CHARACTER SET ascii COLLATE ascii_bin;
   DECLARE v_depth INT;
+  DECLARE v_bundle VARCHAR(64);
 
   CALL refuse_in_transaction('move_account');
 
@@ -59,6 +60,14 @@ BEGIN
     END IF;
     CALL check_parent(p_account, v_parent);
     CALL check_account_tariff(p_account, v_parent, v_currency, p_tariff);
+    SELECT MIN(bundle.name) INTO v_bundle
+      FROM account_bundle JOIN bundle ON bundle.id = account_bundle.bundle_id
+     WHERE account_bundle.account_id = v_id AND account_bundle.ends_at > UTC_TIMESTAMP()
+       AND NOT bundle.owner_account_id <=> v_parent;
+    IF v_bundle IS NOT NULL THEN
+      CALL refuse(CONCAT('bundle_in_use: account ', p_account, ' has bundle ', v_bundle, ', which ',
+                         COALESCE(p_parent, 'the vendor'), ' does not sell: unassign it first'));
+    END IF;
     UPDATE account
        SET parent_id = v_parent, tariff_id = (SELECT tariff.id FROM tariff WHERE tariff.name = p_tariff),
            parent_hold_limit = IF(v_parent IS NULL, NULL, parent_hold_limit)

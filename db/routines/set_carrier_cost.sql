@@ -23,7 +23,8 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
     UPDATE cdr
-       SET carrier_cost = v_cost
+       SET carrier_cost = v_cost,
+           position = 0 -- so that the export publishes it again
      WHERE call_key = v_key AND provisional AND carrier_rate IS NOT NULL AND carrier_cost IS NULL;
     SET v_costed = ROW_COUNT();
     COMMIT;

@@ -191,6 +191,32 @@ def test_an_account_that_is_in_use_is_not_closed(bank: Bank, why: str) -> None:
         bank.account(parent=reseller, kind="customer")
 
 
+def test_cards_that_are_being_issued_are_open_children(bank: Bank) -> None:
+    """They share the lock of their parent's row until they are there; who closes it waits, and counts them."""
+    parent = bank.account(kind="reseller")
+    tariff = bank.tariff_of(parent)
+    watching = "SELECT 1 FROM information_schema.innodb_lock_waits"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pymysql.connect(**bank.server.admin_params(), database=bank.database) as issuing,
+        issuing.cursor() as cursor,
+    ):
+        cursor.execute("START TRANSACTION")
+        cursor.execute("SELECT id FROM account WHERE id = %s LOCK IN SHARE MODE", (parent,))  # as check_batch_owner
+        closing = pool.submit(lambda: bank.another("admin").close_account(parent))
+        # InnoDB shows locks of a tenth of a second ago for as long as it is asked more often than that.
+        wait_until(lambda: bool(bank.sql(watching)), 20, "who closes the account waits for its row", poll_s=0.2)
+        cursor.execute(
+            "INSERT INTO account (parent_id, kind, name, currency, tariff_id, created_at)"
+            " VALUES (%s, 'card', %s, 'EUR', %s, UTC_TIMESTAMP(6))",
+            (parent, f"card below {parent}", tariff),
+        )
+        cursor.execute("INSERT INTO purse (account_id) VALUES (LAST_INSERT_ID())")
+        cursor.execute("COMMIT")
+        with pytest.raises(LedgerRefused, match=r"^open_children: "):
+            closing.result(20)
+
+
 def test_what_is_named_wrongly_is_said(bank: Bank) -> None:
     """Every routine that takes an account's name."""
     for ask in (
@@ -262,6 +288,13 @@ def test_an_account_in_use_does_not_move(bank: Bank) -> None:
     pounds = bank.admin.put_tariff(f"pounds of {top}", "GBP", owner_account_id=top)
     with pytest.raises(LedgerRefused, match=r"^currency_mismatch: "):
         bank.admin.move_account(reseller, top, pounds)
+    bundle = f"bundle {new_key()}"
+    bank.admin.add_bundle(bundle, 60, "day", "49")
+    bank.admin.assign_bundle(bank.name_of(reseller), bundle)
+    with pytest.raises(LedgerRefused, match=f"^bundle_in_use: account .* has bundle {bundle}, which account "):
+        bank.admin.move_account(reseller, top, bank.tariff_of(top))
+    bank.admin.move_account(reseller, None, "retail")  # where it is: who sells the bundle stays
+    bank.admin.unassign_bundle(bank.name_of(reseller), bundle)
     deep = bank.chain(*["0"] * 7)
     below = bank.account(parent=deep[1], kind="reseller")
     with pytest.raises(LedgerRefused, match=r"^invalid_parent: under .*longer than 8 accounts"):

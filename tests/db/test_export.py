@@ -195,6 +195,23 @@ def test_the_truth_about_a_provisional_cdr_comes_as_its_next_version(bank: Bank)
     assert [second.position] == [cdr.position for cdr in everything(bank.cashier, token)]
 
 
+def test_the_carriers_cost_of_a_provisional_cdr_comes_as_its_next_version(bank: Bank) -> None:
+    """A node works it out after the reaper: a reader who had the CDR without it gets it again."""
+    token = last(bank.cashier)
+    key = bank.opened([bank.account("10")])
+    bank.overdue(key)
+    assert [key] == bank.proxy.reap_calls(None, 10)
+    bank.sql("UPDATE cdr SET carrier_rate = '{}' WHERE call_key = %s", key)
+    [first] = everything(bank.cashier, token)
+    bank.proxy.set_carrier_cost(key, Decimal("0.25"))
+
+    [second] = everything(bank.cashier, first.position)
+    assert (key, 1, None) == (first.call_key, first.version, first.carrier_cost)
+    assert (key, 2, Decimal("0.25")) == (second.call_key, second.version, second.carrier_cost)
+    bank.proxy.set_carrier_cost(key, Decimal("0.25"))
+    assert [] == everything(bank.cashier, second.position)
+
+
 def test_batches_end_where_the_next_one_begins(bank: Bank) -> None:
     """Whatever their size."""
     token = last(bank.cashier)
