@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from ulid import ULID
+
 from billing.ledger_rows import naive, record
 from billing.ledger_session import LedgerSession
 from billing.ledger_types import AccountBundle, BundlePlan
@@ -27,10 +29,20 @@ class BundlesLedger(LedgerSession):
         self._call("remove_bundle", name)
 
     def assign_bundle(
-        self, account: str, bundle: str, starts_at: datetime | None = None, ends_at: datetime | None = None
+        self,
+        account: str,
+        bundle: str,
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
+        *,
+        key: str | None = None,
     ) -> int:
-        """Give an account its seller's bundle, from now on unless told otherwise; the id of account_bundle."""
-        return int(self._call("assign_bundle", account, bundle, naive(starts_at), naive(ends_at))[0]["id"])
+        """Give an account its seller's bundle, from now on unless told otherwise; the id of account_bundle.
+
+        `key`: a ULID, the same for whoever asks again after LedgerUnavailable; None: a new one.
+        """
+        times = (naive(starts_at), naive(ends_at))
+        return int(self._call("assign_bundle", key or str(ULID()), account, bundle, *times)[0]["id"])
 
     def unassign_bundle(self, account: str, bundle: str) -> int:
         """Calls from now on do not use it; how many times the account had it."""

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from billing.errors import LedgerUnavailable
 from billing.ledger_types import AccountBundle, BundlePlan
 from cli.ledger import NotFound, opened
 from cli.output import duration, moment, show_json, show_table
-from cli.values import BadInput, instant, whole_number
+from cli.values import BadInput, instant, key_or_new, whole_number
 
 SECONDS_MAX = 999_999_999
 MINUTES_MAX = SECONDS_MAX // 60
@@ -120,16 +121,24 @@ def assign(
     name: Name,
     since: Annotated[str | None, typer.Option("--from", help="No offset = UTC. Default: now.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Not included. Default: until it is taken away.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key (a ULID) of an earlier try: gives it once.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Give an account a bundle of its seller's: meterline bundle assign Acme "Germany 100".
 
-    The first period is a whole one, however late it begins. Given twice, it counts twice.
+    The first period is a whole one, however late it begins. Given twice, it counts twice; a try whose outcome is
+    unknown is repeated with its --key and the same options.
     """
+    chosen = key_or_new(key)
     starts_at = instant(since, "--from") if since else None
     ends_at = instant(until, "--to") if until else None
     with opened("admin") as ledger:
-        number = ledger.assign_bundle(account, name, starts_at, ends_at)
+        try:
+            number = ledger.assign_bundle(account, name, starts_at, ends_at, key=chosen)
+        except LedgerUnavailable as error:
+            raise LedgerUnavailable(
+                f"bundle {name} of {account}: {error}; whether it was given is unknown: repeat it with --key {chosen}"
+            ) from None
         found = next((one for one in ledger.bundles(account=account) if one.account_bundle_id == number), None)
     if as_json:
         show_json(found)

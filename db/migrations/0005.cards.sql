@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS card (
   cancelled_at DATETIME(6) NULL,
   cancelled_by VARCHAR(64) NOT NULL DEFAULT '',
   first_used_at DATETIME(6) NULL COMMENT 'answer of the first call',
+  suspended BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'by itself: neither a sale nor unblocking lets it call',
   UNIQUE KEY card_serial (batch_id, serial),
   KEY card_activation (activation_key),
   CONSTRAINT card_batch_of FOREIGN KEY (batch_id) REFERENCES card_batch (id),

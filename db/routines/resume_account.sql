@@ -24,6 +24,7 @@ BEGIN
     END IF;
     CALL check_card_sold(v_id);
     UPDATE account SET status = 'active' WHERE id = v_id;
+    UPDATE card SET suspended = FALSE WHERE account_id = v_id;
     COMMIT;
   END;
 END

@@ -31,6 +31,7 @@ BEGIN
     END IF;
 
     UPDATE account SET status = 'suspended' WHERE id = v_id;
+    UPDATE card SET suspended = TRUE WHERE account_id = v_id;
     IF p_now THEN
       CALL mark_calls(v_id, NULL, p_reason, v_calls);
     END IF;

@@ -1,4 +1,4 @@
--- Books the value of those of p_accounts that wait to be activated, and lets them call. Their purses are locked, and the
+-- Books the value of those of p_accounts that wait to be activated, and lets those call that nobody suspended. Their purses are locked, and the
 -- key is claimed. Internal, and never granted: it makes money.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE write_activation(
   IN p_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin,
@@ -22,7 +22,8 @@ BEGIN
   UPDATE JSON_TABLE(p_accounts, '$[*]' COLUMNS (account_id BIGINT UNSIGNED PATH '$')) AS chosen
          STRAIGHT_JOIN card FORCE INDEX (PRIMARY) ON card.account_id = chosen.account_id
          STRAIGHT_JOIN account FORCE INDEX (PRIMARY) ON account.id = card.account_id
-     SET card.activation_key = p_key, card.activated_at = v_now, card.activated_by = p_actor, account.status = 'active'
+     SET card.activation_key = p_key, card.activated_at = v_now, card.activated_by = p_actor,
+         account.status = IF(card.suspended, 'suspended', 'active')
    WHERE card.activated_at IS NULL AND card.blocked_at IS NULL AND account.status <> 'closed';
 
   INSERT INTO entry (

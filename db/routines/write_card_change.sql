@@ -20,7 +20,7 @@ BEGIN
            STRAIGHT_JOIN card FORCE INDEX (PRIMARY) ON card.account_id = chosen.account_id
            STRAIGHT_JOIN account FORCE INDEX (PRIMARY) ON account.id = card.account_id
        SET card.blocked_at = NULL, card.blocked_by = '',
-           account.status = IF(card.activated_at IS NULL, 'suspended', 'active')
+           account.status = IF(card.activated_at IS NULL OR card.suspended, 'suspended', 'active')
      WHERE card.blocked_at IS NOT NULL AND account.status <> 'closed';
   ELSE
     UPDATE JSON_TABLE(p_accounts, '$[*]' COLUMNS (account_id BIGINT UNSIGNED PATH '$')) AS chosen

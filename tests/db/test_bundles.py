@@ -685,6 +685,24 @@ def test_a_bundle_is_changed_and_removed(desk: Desk) -> None:
     assert "key_conflict" == refused(partial(admin.add_bundle, name, 60, "day", "49"))
 
 
+def test_an_assignment_that_is_asked_for_again_counts_once(desk: Desk) -> None:
+    """The answer was lost: the same key gives the same row, also after it was taken away; not with other content."""
+    admin, account, other = desk.bank.admin, desk.account(), desk.account()
+    name = f"bundle {new_key()}"
+    admin.add_bundle(name, 60, "day", "49")
+    key = new_key()
+    first = admin.assign_bundle(desk.name(account), name, key=key)
+    assert first == admin.assign_bundle(desk.name(account), name, key=key)
+    assert first != admin.assign_bundle(desk.name(account), name)
+    assert 2 == admin.unassign_bundle(desk.name(account), name)
+    admin.remove_bundle(name)
+    assert first == admin.assign_bundle(desk.name(account), name, key=key)
+    assert [] == admin.bundles(bundle=name)
+    for content in ((desk.name(other), name), (desk.name(account), "other"), (desk.name(account), name, NOON)):
+        assert "key_conflict" == refused(partial(admin.assign_bundle, *content, key=key))
+    assert "invalid_key" == refused(partial(admin.assign_bundle, desk.name(account), name, key="once"))
+
+
 def test_who_may_have_what(desk: Desk) -> None:
     """A bundle goes to the accounts of him who sells it; the refusals name the thing."""
     admin = desk.bank.admin

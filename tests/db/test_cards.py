@@ -332,6 +332,31 @@ def test_the_first_call_ends_at_the_expiry_that_it_set(bank: Bank) -> None:
     bank.proxy.settle_call(key, settlement(["0.6"]))
 
 
+def test_a_card_that_was_suspended_by_itself_stays_so(bank: Bank) -> None:
+    """Its batch is blocked and unblocked, or sold: only resume_account lets it call again."""
+    (name, (number, other)), (unsold, (waiting,)) = issued(bank, 2), issued(bank, 1)
+    bank.cashier.activate_cards(new_key(), name, ACTOR)
+
+    def status(one: str) -> tuple[int, str]:
+        card = bank.cashier.card(one)
+        assert card is not None
+        (row,) = bank.sql("SELECT status FROM account WHERE id = %s", card.account_id)
+        return card.account_id, str(row["status"])
+
+    for one in (number, waiting):
+        bank.admin.suspend_account(status(one)[0])
+    bank.admin.change_cards("block", name, ACTOR)
+    bank.admin.change_cards("unblock", name, ACTOR)
+    bank.cashier.activate_cards(new_key(), unsold, ACTOR)
+    assert ["suspended", "active", "suspended"] == [status(one)[1] for one in (number, other, waiting)]
+    for one in (number, waiting):
+        bank.admin.resume_account(status(one)[0])
+        assert "active" == status(one)[1]
+    bank.admin.change_cards("block", name, ACTOR)
+    bank.admin.change_cards("unblock", name, ACTOR)
+    assert "active" == status(number)[1]
+
+
 @pytest.mark.usefixtures("zones")
 def test_answer_and_end_at_once_mark_one_first_use(bank: Bank) -> None:
     """Facts of one call from six connections: no deadlock, one first use, the charge once."""
