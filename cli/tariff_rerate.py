@@ -15,7 +15,7 @@ from billing.ledger import Ledger
 from billing.ledger_types import Tariff
 from billing.rerating import Difference, Unpriced, rerated
 from cli.ledger import account_named, opened
-from cli.output import money, show_json, show_table
+from cli.output import moment, money, show_json, show_table
 from cli.tariff_deck import tariff_named
 from cli.values import BadInput, instant, ulid, whole_number
 
@@ -84,6 +84,9 @@ def rerate(
         raise BadInput("--run, --force and --reason are for --apply")
     key = ulid(run, "--run") if run else str(ULID())
     with opened("cashier") as ledger:
+        if begins < (border := ledger.archived_before()):
+            told = f"calls before {moment(border)} may be archived, and are not priced again: --from {since}"
+            raise LedgerRefused("period_archived", told)
         tariff = tariff_named(ledger, name)
         prices = _prices(ledger, tariff, by)
         account_id = account_named(ledger, account).account_id if account else None

@@ -52,6 +52,9 @@ BEGIN
     START TRANSACTION READ WRITE;
     -- Read before the lock, because it says what to lock: the account of a leg never changes.
     SELECT account_id INTO v_account_id FROM cdr_leg WHERE call_key = v_call_key AND leg = p_leg;
+    IF v_account_id IS NULL AND EXISTS (SELECT 1 FROM cdr_archive WHERE call_key = v_call_key) THEN
+      CALL refuse(CONCAT('call_archived: call ', v_call_key, ' is archived, and not corrected any more'));
+    END IF;
     IF v_account_id IS NULL THEN
       CALL refuse(CONCAT('unknown_call: there is no ', v_what, ' that ended'));
     END IF;

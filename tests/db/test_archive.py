@@ -176,6 +176,8 @@ def test_a_key_stays_spent_for_ever(bank: Bank) -> None:
     assert "settled" == bank.proxy.answer_call(key, 0)
     assert ["already"] * 2 == [bank.proxy.record_call(one, call_record(account)) for one in (key, never)]
     assert None is bank.proxy.call_to_settle(key)
+    correct = (new_key(), key, 0, "0.6", "0.1", None, "{}", "ann", "wrong tariff", False)
+    assert "call_archived" == refused(lambda: bank.cashier._call("correct_charge", *correct))
     assert Decimal("106.4") == bank.cashier.top_up(top_up, account, "7", "ann").balance
     assert [Decimal(-2), Decimal(2)] == [
         posted.amount for posted in bank.cashier.transfer(transfer, account, other, "2", "ann")

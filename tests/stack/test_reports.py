@@ -197,6 +197,7 @@ def test_what_is_archived_is_still_there(run, world):
     archived = run("cdrs", "--account", "shop", "--archived", "--json").json
     assert (1, 3, 2) == (len(run("cdrs", "--json").json), len(archived), len(archived[0]["legs"]))
     assert Answer(0, "audit: no differences\n", "") == run("audit", "--archive")
+    assert "period_archived: calls before 2026-04-01T00:00:00Z" in run("tariff", "rerate", "retail", *MARCH).complaint
 
 
 @pytest.mark.parametrize(
