@@ -16,7 +16,8 @@ BEGIN
   DECLARE v_owner_name VARCHAR(64);
   DECLARE v_parent_name VARCHAR(64);
 
-  SELECT id, currency, owner_account_id INTO v_id, v_currency, v_owner FROM tariff WHERE name = p_tariff;
+  SELECT id, currency, owner_account_id INTO v_id, v_currency, v_owner FROM tariff WHERE name = p_tariff
+    LOCK IN SHARE MODE; -- its owner stays until the account is charged at it
   IF v_id IS NULL THEN
     CALL refuse(CONCAT('unknown_tariff: there is no tariff ', COALESCE(p_tariff, 'NULL'), ' for account ', p_name));
   END IF;

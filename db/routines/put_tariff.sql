@@ -21,6 +21,7 @@ BEGIN
     END;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
+    CALL check_tariff_owner(p_name, p_owner_account_id);
     INSERT INTO tariff (name, owner_account_id, currency, decimals, rounding, zone)
     VALUES (p_name, p_owner_account_id, p_currency, p_decimals, p_rounding, p_zone)
     ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), owner_account_id = p_owner_account_id, currency = p_currency,

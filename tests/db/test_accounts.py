@@ -50,6 +50,27 @@ def test_a_tariff_belongs_to_the_parent(bank: Bank) -> None:
     )
 
 
+def test_a_tariff_keeps_its_owner_while_accounts_are_charged_at_it(bank: Bank) -> None:
+    """Else they would be charged at a stranger's price; and only a reseller who is not closed owns one."""
+    reseller, other = bank.account(kind="reseller"), bank.account(kind="reseller")
+    bank.tariff_of(reseller)
+    name = f"retail of {reseller}"
+    bank.admin.put_tariff(name, "EUR", owner_account_id=other)
+    bank.admin.put_tariff(name, "EUR", owner_account_id=reseller)
+    customer = bank.name_of(bank.account(parent=reseller, kind="customer"))
+    bank.admin.put_tariff(name, "EUR", owner_account_id=reseller, decimals=2)
+    for owner in (other, None):
+        with pytest.raises(LedgerRefused) as refusal:
+            bank.admin.put_tariff(name, "EUR", owner_account_id=owner)
+        assert str(refusal.value) == (
+            f"tariff_in_use: 1 accounts are charged at tariff {name}, such as {customer}: its owner stays"
+        )
+    bank.admin.close_account(other)
+    for nobody in (other, bank.account(kind="customer"), 999_999):
+        with pytest.raises(LedgerRefused, match=r"^invalid_owner: account \d+ is no open reseller, so it cannot own "):
+            bank.admin.put_tariff(f"another of {reseller}", "EUR", owner_account_id=nobody)
+
+
 def test_the_currency_is_the_tariffs(bank: Bank) -> None:
     """Unless it is said, and then it must fit."""
     tariff = bank.admin.put_tariff("in pounds", "GBP")
