@@ -209,7 +209,7 @@ def test_an_account_that_is_in_use_is_not_closed(bank: Bank, why: str) -> None:
         with pytest.raises(LedgerRefused, match=r"^account_closed: account .* is closed and stays so"):
             change(reseller)
     with pytest.raises(LedgerRefused, match=r"^invalid_parent: "):
-        bank.account(parent=reseller, kind="customer")
+        bank.admin.create_account("customer", f"below {reseller}", reseller, None, f"retail of {reseller}")
 
 
 def test_cards_that_are_being_issued_are_open_children(bank: Bank) -> None:

@@ -117,7 +117,7 @@ def test_a_chain_has_at_most_eight_accounts(bank: Bank) -> None:
     assert list(chain) == [leg.account_id for leg in caller.legs]
     bank.give_up(bank.opened(chain))
     with pytest.raises(LedgerRefused, match="invalid_parent"):
-        bank.account(parent=chain[0])
+        bank.admin.create_account("card", "below a card", chain[0], "EUR", bank.tariff)
     with pytest.raises(LedgerRefused, match="the 9th of its chain"):
         bank.account(parent=_as_reseller(bank, chain[0]))
 
