@@ -172,8 +172,9 @@ def test_suspending_a_reseller_stops_his_whole_tree(bank: Bank) -> None:
 
 
 def test_no_call_slips_in_between_the_suspension_and_its_marks(bank: Bank) -> None:
-    """Twelve calls while one suspends with now: what opened is marked, all of it."""
+    """Twelve calls while one suspends with now: what opened is marked, all of it, and nothing opens any more."""
     chain = bank.chain("100", "100")
+    before = bank.opened(chain)
 
     def work(ledger: Any, number: int) -> str:
         key = new_key()
@@ -181,10 +182,11 @@ def test_no_call_slips_in_between_the_suspension_and_its_marks(bank: Bank) -> No
 
     with ThreadPoolExecutor(1) as pool:
         suspending = pool.submit(lambda: bank.another("admin").suspend_account(chain[1], now=True))
-        opened = {key for key in bank.at_once("proxy", 12, work) if key}
+        opened = {before, *bank.at_once("proxy", 12, work)} - {""}
         marked = suspending.result()
-    assert opened == {one.call_key for one in bank.proxy.calls_to_end("node1")} & opened
-    assert len(opened) == marked
+    marks = {one.call_key for one in bank.proxy.calls_to_end("node1")}
+    assert (before in marks, set(), marked) == (True, opened - marks, len(opened))
+    assert "account_suspended" == bank.proxy.open_call(new_key(), request(chain)).outcome
     bank.give_up(*opened)
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from billing.ledger import Ledger
 from stack.kamailio import answers_options
 from stack.processes import wait_until
 from tests.faults.bench import Bench
@@ -21,7 +22,7 @@ from tests.faults.oracle import PROXY, Window
 from tests.faults.plan import Fault
 from tests.faults.run import Round, conclude, records
 from tests.support.faults import clock_reaches, journal_waits
-from tests.support.party import Party
+from tests.support.party import ANSWER, Party
 
 CALLS = 80
 UP = 50
@@ -137,6 +138,32 @@ def test_cut_off_and_back_with_a_full_journal(bench):
         wait_until(lambda: not journal_waits(second.state_dir), 10, "the journal is drained")
         assert [] == world.cashier.audit()
     assert first.kamailio.alive
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_ended_from_anywhere(bench, number):
+    """A client that knows no node marks the call; its own node, and no other, sends the two BYEs."""
+    world, node = bench.world, bench.nodes[number]
+    account = world.customer("1")
+    place = SimpleNamespace(stack=SimpleNamespace(sip_address=node.address), realm=world.realm)
+    host, port = bench.carrier.sipp
+    with (
+        Party(place, host=host, port=port, invites=ANSWER) as callee,
+        Party(place, host=f"127.0.0.{48 + number}") as caller,
+    ):
+        dialog = caller.call(world.phone(account))
+        (live,) = world.wait_for_live(account)
+        assert node.name == live["node"]
+        with contextlib.closing(Ledger.for_role(world.settings.database, "admin", 10)) as anybody:
+            assert node.name == anybody.end_call(live["call_key"], "from a desk").node
+        wait_until(lambda: bool(world.cdrs([dialog.call_id])[dialog.call_id]), 10, "the call is settled")
+        caller.caught_up()
+        byes = caller.heard("BYE", call_id=dialog.call_id) + callee.heard("BYE", call_id=dialog.call_id)
+        assert [node.host_port] * 2 == [one.source for one in byes]
+    cdr = the_cdr(bench, dialog.call_id)
+    assert (node.name, "answered", "administrator") == (cdr.node, cdr.result, cdr.end_reason)
+    assert cdr.detail.endswith(": from a desk")
+    assert 1 - cdr.billed_s * CENT == world.balance(account)
 
 
 def test_killed_for_good(bench):
