@@ -6,7 +6,7 @@ import typer
 
 from billing.ledger import Ledger
 from billing.ledger_types import CarrierShown, CarrierState
-from cli.ledger import NotFound, opened
+from cli.ledger import NotFound, account_named, opened
 from cli.output import moment, show_json, show_table
 from cli.values import BadInput, whole_number
 
@@ -199,7 +199,7 @@ def list_numbers(
 ) -> None:
     """Which numbers may be shown by whom."""
     with opened("cashier") as ledger:
-        found = ledger.shown_numbers(account)
+        found = ledger.shown_numbers(account and account_named(ledger, account).name)
     if as_json:
         show_json([{**_fields(one), "is_default": bool(one.is_default)} for one in found])
         return

@@ -365,6 +365,21 @@ def test_carrier_is_made_changed_and_switched_off(run, world):
     assert "203.0.113.10" in run("carrier", "show", "Alpha").output
 
 
+def test_every_setting_of_a_carrier_can_be_given_and_changed(run):
+    """What was not said stays."""
+    words = ["--port", "5062", "--transport", "tcp", "--priority", "3", "--weight", "7", "--dial-prefix", "00"]
+    made = run("carrier", "add", "Gamma", "203.0.113.30", *words, "--json").json
+    expected = {"host": "203.0.113.30", "port": 5062, "transport": "tcp", "priority": 3, "weight": 7}
+    expected |= {"dial_prefix": "00", "trusts_identity": False, "probed": True}
+    assert expected == {name: made[name] for name in expected}
+    words = ["--host", "gamma.example", "--port", "5061", "--transport", "tls", "--priority", "1"]
+    changed = run("carrier", "set", "Gamma", *words, "--json").json
+    expected |= {"host": "gamma.example", "port": 5061, "transport": "tls", "priority": 1}
+    assert expected == {name: changed[name] for name in expected}
+    assert changed == run("carrier", "show", "gamma", "--json").json
+    assert "disabled" in run("carrier", "disable", "Gamma").output
+
+
 def test_routing_is_set_for_accounts_and_tariffs(run, world):
     """And goes along with the next caller."""
     words = ["--account", "acme", "--order", "weight", "--loss-allowed"]
@@ -386,6 +401,24 @@ def test_numbers_are_given_and_taken(run, world):
     assert [("4930555101", True), ("49305552*", False)] == [(one["number"], one["is_default"]) for one in listed]
     assert "49305552*" in run("number", "list").output
     assert run("number", "remove", "acme", "4930555101", "--json").json["removed"]
+    assert "may not show 49305552* any more" in run("number", "remove", "acme", "49305552*").output
+    assert [] == run("number", "list", "--account", "acme", "--json").json
+
+
+def test_numbers_of_one_user(run):
+    """The default of his moves to the one that is said to be it; others of the account have none of his."""
+    run("user", "add", "acme", "901")
+    assert run("number", "add", "acme", "4930555901", "--user", "901", "--json").json["is_default"]
+    made = run("number", "add", "acme", "4930555902", "--user", "901", "--default", "--json").json
+    assert {"account": "acme", "user": "901", "number": "4930555902", "is_default": True} == made
+    listed = run("number", "list", "--account", "acme", "--json").json
+    assert {("901", "4930555901", False), ("901", "4930555902", True)} == {
+        (one["user_name"], one["number"], one["is_default"]) for one in listed
+    }
+    assert "unknown_number" in run("number", "remove", "acme", "4930555901").complaint
+    for number in ("4930555901", "4930555902"):
+        assert 0 == run("number", "remove", "acme", number, "--user", "901").code
+    assert [] == run("number", "list", "--account", "acme", "--json").json
 
 
 @pytest.mark.parametrize(
@@ -399,6 +432,18 @@ def test_numbers_are_given_and_taken(run, world):
         (["carrier", "add", "X", "192.0.2.1", "--channels", "many"], 2, "--channels"),
         (["carrier", "routing"], 2, "--account"),
         (["carrier", "routing", "--tariff", "retail", "--order", "chance"], 1, "retail"),
+        (["carrier", "add", "X"], 2, "HOST"),
+        (["carrier", "add", "X", "192.0.2.1", "--transport", "sctp"], 1, "sctp"),
+        (["carrier", "add", "X", "192.0.2.1", "--weight", "-1"], 2, "--weight"),
+        (["carrier", "add", "X", "192.0.2.1", "--prefix", "4x"], 1, "4x"),
+        (["carrier", "set", "Omega", "--priority", "2"], 1, "Omega"),
+        (["carrier", "enable", "Omega"], 1, "Omega"),
+        (["carrier", "routing", "--account", "nobody"], 1, "nobody"),
+        (["carrier", "routing", "--account", "acme", "--tariff", "retail"], 2, "--account"),
+        (["number", "list", "--account", "nobody"], 1, "nobody"),
+        (["number", "add", "acme", "4930*", "--default"], 1, "4930*"),
+        (["number", "add", "acme", "4930", "--user", "nobody"], 1, "nobody"),
+        (["number", "remove", "nobody", "4930"], 1, "nobody"),
         (["number", "add", "acme", "0301"], 1, "0301"),
         (["number", "add", "nobody", "4930"], 1, "nobody"),
         (["number", "remove", "acme", "4930"], 1, "4930"),
