@@ -27,7 +27,7 @@ BEGIN
   -- Before there are entries of this call, which are counted below.
   IF v_new THEN
     CALL start_spend_day(p_key, DATE(v_now));
-    -- Of what the reaper ends nobody knows whether anybody talked.
+    -- What the reaper ends is marked by reap_call.
     IF p_talked_ms > 0 AND p_charges IS NOT NULL THEN
       CALL mark_first_use(p_key, (SELECT account_id FROM live_call WHERE call_key = p_key),
                           p_ended_at - INTERVAL p_talked_ms * 1000 MICROSECOND);

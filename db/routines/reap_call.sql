@@ -10,6 +10,7 @@ BEGIN
   DECLARE v_accounts LONGTEXT;
   DECLARE v_grant_s INT UNSIGNED;
   DECLARE v_hold_until DATETIME(6);
+  DECLARE v_unused BIGINT UNSIGNED;
 
   SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
   START TRANSACTION READ WRITE;
@@ -21,6 +22,14 @@ BEGIN
   END IF;
 
   IF v_hold_until < UTC_TIMESTAMP(6) - INTERVAL 30 SECOND THEN
+    -- It is charged, so it is a use: nobody may ever come back and say so. If the truth is another, settle_provisional
+    -- takes it back.
+    SELECT live_call.account_id INTO v_unused
+      FROM live_call STRAIGHT_JOIN purse ON purse.account_id = live_call.account_id
+     WHERE live_call.call_key = p_key AND purse.unused;
+    IF v_unused IS NOT NULL THEN
+      CALL mark_first_use(p_key, v_unused, v_hold_until - INTERVAL v_grant_s SECOND);
+    END IF;
     CALL close_call(p_key, v_grant_s * 1000, v_grant_s, 'answered', '', 'lost_node', NULL, NULL, v_hold_until, NULL,
                     NULL);
     COMMIT;

@@ -10,6 +10,8 @@ MODIFIES SQL DATA
 BEGIN
   DECLARE v_legs LONGTEXT;
   DECLARE v_bundled BOOLEAN;
+  DECLARE v_unused BIGINT UNSIGNED;
+  DECLARE v_used_at DATETIME(6);
   DECLARE v_talked_ms BIGINT UNSIGNED DEFAULT JSON_VALUE(p_content, '$.talked_ms');
 
   SELECT JSON_ARRAYAGG(JSON_OBJECT('leg', leg, 'most', charge, 'covered', bundle_s)), MAX(bundle_s > 0)
@@ -56,6 +58,8 @@ BEGIN
     CALL refund_bundles(p_key);
   END IF;
 
+  CALL forget_first_use(p_key, v_unused);
+
   UPDATE cdr
      SET ended_at = p_now - INTERVAL JSON_VALUE(p_content, '$.ended_ago_ms') * 1000 MICROSECOND,
          answered_at = IF(v_talked_ms > 0, ended_at - INTERVAL v_talked_ms * 1000 MICROSECOND, NULL),
@@ -76,8 +80,17 @@ BEGIN
          settled_at = p_now
    WHERE call_key = p_key;
 
-  IF v_talked_ms > 0 THEN
-    CALL mark_first_use(p_key, (SELECT account_id FROM cdr WHERE call_key = p_key),
-                        (SELECT answered_at FROM cdr WHERE call_key = p_key));
+  IF v_unused IS NOT NULL THEN
+    -- Another call may have been a use meanwhile.
+    SELECT MIN(used_at) INTO v_used_at
+      FROM (SELECT COALESCE(answered_at, IF(provisional, ended_at - INTERVAL grant_s SECOND, NULL)) AS used_at
+              FROM cdr WHERE account_id = v_unused
+            UNION ALL
+            SELECT answered_at FROM live_call WHERE account_id = v_unused) AS uses;
+  ELSEIF v_talked_ms > 0 THEN
+    SET v_used_at = (SELECT answered_at FROM cdr WHERE call_key = p_key);
+  END IF;
+  IF v_used_at IS NOT NULL THEN
+    CALL mark_first_use(p_key, (SELECT account_id FROM cdr WHERE call_key = p_key), v_used_at);
   END IF;
 END

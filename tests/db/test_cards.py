@@ -307,16 +307,25 @@ def test_only_an_answered_call_is_a_use_and_only_the_first_one(bank: Bank) -> No
 
 
 @pytest.mark.usefixtures("zones")
-def test_a_call_that_the_reaper_ended_is_a_use_when_the_truth_comes(bank: Bank) -> None:
-    """While nobody knows whether it was answered the days do not run; then they count from the answer."""
-    account = sold(bank, **expiring("UTC", 1))
-    key = bank.opened([account])
-    bank.overdue(key)
-    bank.proxy.reap_calls("node1", 1000)
-    assert expiry(bank, account) is None
-    bank.proxy.settle_call(key, settlement(["0.6"]))
+def test_a_call_that_the_reaper_charged_is_a_use_until_the_truth_comes(bank: Bank) -> None:
+    """Its node may never come back, and the card must expire. If it does, the days count from the answer, or not."""
+    talked, silent, other = (sold(bank, **expiring("UTC", 5)) for _ in range(3))
+    keys = {account: bank.opened([account]) for account in (talked, silent, other)}
+    for key in keys.values():
+        bank.sql("UPDATE live_call SET hold_until = '2025-03-01 12:00:00' WHERE call_key = %s", key)
+    assert set(keys.values()) <= set(bank.proxy.reap_calls("node1", 1000))
+    guess = day_end(date(2025, 3, 6), "UTC")
+    assert [guess] * 3 == [expiry(bank, account) for account in keys]
+    assert [0] * 3 == [bank.purse(account)["unused"] for account in keys]
+
+    bank.proxy.settle_call(keys[talked], settlement(["0.6"]))
     today = datetime.now(UTC).date()
-    assert expiry(bank, account) in {day_end(today + timedelta(days=day), "UTC") for day in (0, 1, 2)}
+    assert expiry(bank, talked) in {day_end(today + timedelta(days=day), "UTC") for day in (4, 5, 6)}
+    bank.proxy.settle_call(keys[silent], settlement(["0"], 120, 0, result="no_answer", end_reason=""))
+    assert (None, 1) == (expiry(bank, silent), bank.purse(silent)["unused"])
+    use(bank, silent, datetime.now(UTC))
+    assert expiry(bank, silent) is not None
+    assert (guess, 0) == (expiry(bank, other), bank.purse(other)["unused"])
 
 
 @pytest.mark.usefixtures("zones")
