@@ -22,6 +22,7 @@ SQL SECURITY DEFINER
 MODIFIES SQL DATA
 BEGIN
   DECLARE v_what VARCHAR(64) DEFAULT CONCAT('rate of prefix ', COALESCE(LEFT(p_prefix, 20), 'NULL'));
+  DECLARE v_wrong VARCHAR(64);
   DECLARE v_connect_fee DECIMAL(18,6);
   DECLARE v_price DECIMAL(18,6);
   DECLARE v_max_cost DECIMAL(18,6);
@@ -37,6 +38,18 @@ BEGIN
   CALL check_amount(CONCAT('price, ', v_what), p_price, v_price);
   IF p_max_cost IS NOT NULL THEN
     CALL check_amount(CONCAT('max_cost, ', v_what), p_max_cost, v_max_cost);
+  END IF;
+  SET v_wrong = CASE
+    WHEN v_connect_fee < 0 OR v_price < 0 OR v_max_cost < 0 THEN 'an amount is below 0'
+    WHEN COALESCE(p_per_s, 0) < 1 THEN 'per_s is 1 or more'
+    WHEN COALESCE(p_increment_s, 0) < 1 THEN 'increment_s is 1 or more'
+    WHEN p_initial_s < 1 THEN 'initial_s is 1 or more'
+    WHEN p_schedule IS NOT NULL AND NOT JSON_VALID(p_schedule) THEN 'its schedule is no JSON'
+    WHEN NOT COALESCE(p_max_cost_rule IN ('disconnect', 'free'), FALSE) THEN 'max_cost_rule is disconnect or free'
+    WHEN p_effective_to <= COALESCE(p_effective_from, '1970-01-01 00:00:00') THEN 'it would end before it begins'
+  END;
+  IF v_wrong IS NOT NULL THEN
+    CALL refuse(CONCAT('invalid_content: ', v_what, ': ', v_wrong));
   END IF;
 
   BEGIN
