@@ -40,7 +40,6 @@ BEGIN
     CALL check_amount(CONCAT('max_cost, ', v_what), p_max_cost, v_max_cost);
   END IF;
   SET v_wrong = CASE
-    WHEN v_connect_fee < 0 OR v_price < 0 OR v_max_cost < 0 THEN 'an amount is below 0'
     WHEN COALESCE(p_per_s, 0) < 1 THEN 'per_s is 1 or more'
     WHEN COALESCE(p_increment_s, 0) < 1 THEN 'increment_s is 1 or more'
     WHEN p_initial_s < 1 THEN 'initial_s is 1 or more'
