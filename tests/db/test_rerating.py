@@ -323,28 +323,34 @@ def test_more_legs_than_fit_on_a_page_are_all_found_once(shop: Shop, monkeypatch
 # --- the audit --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("sabotage", "what"),
-    [
-        ("UPDATE cdr_leg SET corrected_charge = 0.7 WHERE call_key = %s AND leg = 0", {"charge", "corrected_charge"}),
-        ("UPDATE cdr_leg SET corrected_charge = NULL WHERE call_key = %s AND leg = 0", {"charge", "corrected_charge"}),
-        ("UPDATE cdr_leg SET corrected_charge = 0.1 WHERE call_key = %s AND leg = 1", {"charge", "corrected_charge"}),
-        ("DELETE FROM correction WHERE call_key = %s", {"corrected_charge"}),
-        ("UPDATE correction SET new_charge = 0.6 WHERE call_key = %s", {"corrected_charge"}),
-        ("DELETE FROM entry WHERE kind = 'correction' AND reference = %s", {"balance", "charge"}),
-        ("UPDATE entry SET amount = 0.31 WHERE kind = 'correction' AND reference = %s", {"balance", "charge"}),
-    ],
-)
-def test_the_audit_finds_a_correction_that_was_tampered_with(new_bank: Any, sabotage: str, what: set[str]) -> None:
-    """Each thing that could be made wrong is named, with the call."""
+SABOTAGES = [
+    ("UPDATE cdr_leg SET corrected_charge = 0.7 WHERE call_key = %s AND leg = 0", {"charge", "corrected_charge"}),
+    ("UPDATE cdr_leg SET corrected_charge = NULL WHERE call_key = %s AND leg = 0", {"charge", "corrected_charge"}),
+    ("UPDATE cdr_leg SET corrected_charge = 0.1 WHERE call_key = %s AND leg = 1", {"charge", "corrected_charge"}),
+    ("DELETE FROM correction WHERE call_key = %s", {"corrected_charge"}),
+    ("UPDATE correction SET new_charge = 0.6 WHERE call_key = %s", {"corrected_charge"}),
+    ("DELETE FROM entry WHERE kind = 'correction' AND reference = %s", {"balance", "charge"}),
+    ("UPDATE entry SET amount = 0.31 WHERE kind = 'correction' AND reference = %s", {"balance", "charge"}),
+]
+
+
+def test_the_audit_finds_a_correction_that_was_tampered_with(new_bank: Any) -> None:
+    """Each thing that could be made wrong is named, with the call; one after the other in one ledger."""
     shop = Shop(new_bank())
     key = shop.call(60)
     shop.rate("retail", "0.60", connect_fee="0.05")
     (one,) = shop.look("retail")
     shop.correct(one)
     assert [] == shop.bank.cashier.audit()
-    shop.bank.sql(sabotage, key)
-    found = shop.bank.cashier.audit()
-
-    assert what == {difference.what for difference in found}
-    assert {key} == {difference.id for difference in found if difference.what != "balance"}
+    tables = ("cdr_leg", "correction", "entry")
+    for table in tables:
+        shop.bank.sql(f"CREATE TABLE {table}_as_it_was SELECT * FROM {table}")
+    for sabotage, what in SABOTAGES:
+        shop.bank.sql(sabotage, key)
+        found = shop.bank.cashier.audit()
+        assert (sabotage, what) == (sabotage, {difference.what for difference in found})
+        assert {key} == {difference.id for difference in found if difference.what != "balance"}
+        for table in tables:
+            shop.bank.sql(f"DELETE FROM {table}")
+            shop.bank.sql(f"INSERT INTO {table} SELECT * FROM {table}_as_it_was")
+    assert [] == shop.bank.cashier.audit()
