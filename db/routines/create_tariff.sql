@@ -17,6 +17,7 @@ BEGIN
   IF TRIM(COALESCE(p_tariff, '')) = '' THEN
     CALL refuse('invalid_content: a tariff has a name');
   END IF;
+  CALL check_tariff(p_tariff, p_currency, p_decimals, p_rounding, p_zone);
   BEGIN
     DECLARE EXIT HANDLER FOR 1062
     BEGIN

@@ -13,6 +13,7 @@ BEGIN
   DECLARE v_id BIGINT UNSIGNED;
 
   CALL refuse_in_transaction('put_tariff');
+  CALL check_tariff(p_name, p_currency, p_decimals, p_rounding, p_zone);
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings
     BEGIN

@@ -17,6 +17,7 @@ BEGIN
   IF TRIM(p_name) = '' THEN
     CALL refuse(CONCAT('invalid_content: the new name of tariff ', COALESCE(p_tariff, 'NULL'), ' is empty'));
   END IF;
+  CALL check_tariff(p_tariff, NULL, p_decimals, p_rounding, p_zone);
   BEGIN
     DECLARE EXIT HANDLER FOR 1062
     BEGIN

@@ -71,6 +71,39 @@ def test_a_tariff_keeps_its_owner_while_accounts_are_charged_at_it(bank: Bank) -
             bank.admin.put_tariff(f"another of {reseller}", "EUR", owner_account_id=nobody)
 
 
+@pytest.mark.parametrize(
+    ("currency", "changes", "why"),
+    [
+        ("eur", {}, "a currency is three capital letters, not eur"),
+        ("EUR", {"decimals": 7}, "charges have 0 to 6 decimals, not 7"),
+        ("EUR", {"rounding": "even"}, "rounding is up, half_up or down, not even"),
+        ("EUR", {"zone": "my zone"}, "my zone is no time zone"),
+    ],
+)
+def test_a_tariff_that_cannot_be_is_refused_by_name(
+    bank: Bank, currency: str, changes: dict[str, Any], why: str
+) -> None:
+    """Nothing is made, whichever routine is asked."""
+    before = bank.sql("SELECT COUNT(*) AS tariffs FROM tariff")
+    with pytest.raises(LedgerRefused) as refusal:
+        bank.admin.put_tariff("impossible", currency, **changes)
+    assert f"invalid_content: tariff impossible: {why}" == str(refusal.value)
+    assert before == bank.sql("SELECT COUNT(*) AS tariffs FROM tariff")
+
+
+def test_a_tariff_keeps_its_currency_while_accounts_are_charged_at_it(bank: Bank) -> None:
+    """They have their money in it."""
+    reseller = bank.account(kind="reseller")
+    bank.tariff_of(reseller)
+    name = f"retail of {reseller}"
+    bank.admin.put_tariff(name, "GBP", owner_account_id=reseller)
+    bank.admin.put_tariff(name, "EUR", owner_account_id=reseller)
+    bank.account(parent=reseller, kind="customer")
+    with pytest.raises(LedgerRefused) as refusal:
+        bank.admin.put_tariff(name, "GBP", owner_account_id=reseller)
+    assert f"tariff_in_use: accounts are charged at tariff {name}: its currency stays" == str(refusal.value)
+
+
 def test_the_currency_is_the_tariffs(bank: Bank) -> None:
     """Unless it is said, and then it must fit."""
     tariff = bank.admin.put_tariff("in pounds", "GBP")
