@@ -259,15 +259,15 @@ def test_no_history_tells_ledger_and_model_apart(bank: Bank) -> None:
     """Top-ups, debits, transfers, opens, answers, extensions, settlements, records and reapings, repeated and out of
     order; after each step the audit is empty and every balance, hold and counter is the model's."""
     settings = hypothesis.settings(
-        max_examples=50,
+        max_examples=20,
         stateful_step_count=50,
         deadline=None,
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
-        derandomize=False,  # with CI=true hypothesis would repeat one and the same round eight times
+        derandomize=False,  # with CI=true hypothesis would repeat one and the same round twenty times
         print_blob=True,
     )
     seen: Counter[str] = Counter()
-    for _ in range(8):
+    for _ in range(20):
         run_state_machine_as_test(lambda: LedgerMachine(bank, seen), settings=settings)  # type: ignore[no-untyped-call]
         if seen.keys() >= REACHED:
             return
