@@ -8,6 +8,8 @@ PY := $(CURDIR)/.venv/bin/python
 # `make test ARGS="tests/unit -k rating"`, `make up ARGS="--host 192.0.2.1"`
 ARGS ?=
 LEDGER_ARGS ?=
+# Test files that run at the same time, each worker with servers of its own: `make test WORKERS=0` is one after the other.
+WORKERS ?= 4
 unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help bootstrap container demo test faults model attacks lint up down lock clean
@@ -27,7 +29,7 @@ test: export PYTEST_ADDOPTS := --basetemp=run/test $(PYTEST_ADDOPTS)
 test: bootstrap ## all tests, on the real parts
 	@mkdir -p run
 	@$(PY) -m stack down --folder run/test
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # What bandit looks at: all but tests, which do on purpose what it warns of. It also complains of each string in a line
 # with a `nosec` that it would not have found anything in.

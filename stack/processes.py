@@ -2,6 +2,8 @@
 
 import atexit
 import contextlib
+import functools
+import itertools
 import os
 import shutil
 import signal
@@ -9,14 +11,19 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from billing.errors import MeterlineError
 
 LEFT_BEHIND_LIMIT_S = 30.0
+PORTS_OURS = (12_000, 32_000)
+"""Where free ports are taken from: below those that Linux gives to outgoing connections (ip(7): from 32768 on)."""
+PORTS_OF_A_PROCESS = 1_000
 SUN_PATH_BYTES_MAX = 107  # unix(7): sun_path is 108 bytes with its closing zero
+_claims: list[socket.socket] = []  # open as long as this process lives
+
 
 
 class StackError(MeterlineError):
@@ -33,17 +40,38 @@ def wait_until(condition: Callable[[], bool], limit_s: float, what: str, poll_s:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that neither UDP nor TCP uses on `host` at this moment. StackError when `host` is no address here."""
-    for _ in range(100):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            try:
-                tcp.bind((host, 0))
-            except OSError as error:
-                raise StackError(f"host {host}: {error.strerror}") from None
-            port: int = tcp.getsockname()[1]
+    """A port that neither UDP nor TCP uses on `host` at this moment. StackError when `host` is no address here.
+
+    Whoever asks may bind it much later, or again and again. So it is one that the kernel gives to nobody's outgoing
+    connection, and that no other process of ours is given (`_ports`).
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise StackError(f"host {host}: {error.strerror}") from None
+    ports = _ports()
+    for _ in range(PORTS_OF_A_PROCESS):
+        port = next(ports)
         if port_is_free(host, port):
             return port
     raise StackError(f"no port of {host} is free for both UDP and TCP")
+
+
+@functools.cache
+def _ports() -> Iterator[int]:
+    """The ports of this process, one after the other, for ever. No other process has them while this one lives."""
+    for first in range(*PORTS_OURS, PORTS_OF_A_PROCESS):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            # An abstract name (unix(7)) leaves no file behind, and is free again when the process ends, however it ends.
+            claim.bind(f"\0meterline-ports-{first}")
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
+            return itertools.cycle(range(first, first + PORTS_OF_A_PROCESS))
+    raise StackError(f"all ports from {PORTS_OURS[0]} to {PORTS_OURS[1]} are given to other stacks: end one")
 
 
 def port_is_free(host: str, port: int) -> bool:

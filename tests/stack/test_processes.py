@@ -153,6 +153,25 @@ def test_free_ports_are_free():
     assert port_is_free("127.0.0.1", free_port())
 
 
+def test_free_ports_are_not_given_twice():
+    """Neither by this process, soon, nor by another one; nor to a connection that anybody opens."""
+    ask = "from stack.processes import free_port; print(*[free_port() for _ in range(50)], flush=True); input()"
+    with contextlib.ExitStack() as alive:
+        others = [
+            alive.enter_context(
+                subprocess.Popen([sys.executable, "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            for _ in range(2)
+        ]
+        found = [port for other in others for port in map(int, other.stdout.readline().split())]
+        found += [free_port() for _ in range(50)]
+        for other in others:
+            other.communicate("\n", timeout=10)
+
+    assert len(set(found)) == 150
+    assert max(found) < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+
 @pytest.mark.parametrize("host", ["300.1.1.1", "192.0.2.1", "no such host"])
 def test_a_host_that_is_not_this_machine_is_named(host):
     """With the reason, and not as a traceback."""
