@@ -64,7 +64,7 @@ def _ports() -> Iterator[int]:
     for first in range(*PORTS_OURS, PORTS_OF_A_PROCESS):
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            # An abstract name (unix(7)) leaves no file behind, and is free again when the process ends, however it ends.
+            # An abstract name (unix(7)) leaves no file, and is free again when the process ends, however it ends.
             claim.bind(f"\0meterline-ports-{first}")
         except OSError:
             claim.close()
