@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from billing import readiness
-from monitor.watch import FRESH_S
 
 if TYPE_CHECKING:
     from monitor.watch import Watch
@@ -16,7 +14,7 @@ def not_healthy(watch: Watch) -> list[str]:
     """What a restart may mend: a process that does nothing. The database is not part of it."""
     wrong = [f"{name}_silent" for name in readiness.silent_processes(watch.board)]
     look = watch.node
-    if look is None or time.monotonic() - look.at_s > FRESH_S:
+    if look is None:
         wrong.append("monitor_blind")
     elif look.sip_code is None:
         wrong.append("proxy_silent")
@@ -27,9 +25,10 @@ def not_ready(watch: Watch) -> list[str]:
     """Why new calls should go to another node."""
     wrong = dict.fromkeys([*not_healthy(watch), *readiness.not_ready(watch.board, watch.settings, watch.room)])
     since_ms = watch.board.ms_since("drain_ledger_ms")
-    if since_ms is None or since_ms > FRESH_S * 1000:
+    if since_ms is None or since_ms > readiness.SILENT_MS:
         wrong["database_silent"] = None
-    if watch.node is not None and watch.node.disk_error:
+    look = watch.node
+    if look is not None and look.disk_error:
         wrong["journal_unwritable"] = None
     return list(wrong)
 

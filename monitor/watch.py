@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 NODE_EVERY_S = 1.0
 LEDGER_EVERY_S = 2.0
 AUDIT_LIMIT_S = 300.0
-FRESH_S = 10.0
-"""A look that is older tells nothing any more."""
+AUDIT_RETRY_S = 300.0
+"""After an audit that did not come to its end, if that is sooner: the monitor may have started before the database."""
+NODE_FRESH_S = 10.0
+LEDGER_FRESH_S = 30.0
+"""A look that is older tells nothing any more: whoever looks hangs, or fails again and again. A look at a slow ledger
+takes several answers."""
 PROBE_BYTES = 4096
 
 
@@ -43,8 +47,8 @@ class NodeLook:
     sip_code: int | None
     free_bytes: int
     disk_error: str
-    journal_bytes: int
-    journal_age_s: float
+    journal_bytes: int | None
+    journal_age_s: float | None
     damaged_bytes: int
     refused_bytes: int
     dialogs: frozenset[str] | None
@@ -74,23 +78,35 @@ class AuditLook:
 
 
 class Watch:
-    """`node`, `ledger` and `audit` are the last looks; None before the first."""
+    """`node`, `ledger` and `audit` are the last looks; None before the first, and the first two also when it is old."""
 
     def __init__(self, settings: Settings, board: Board, log: EventLog) -> None:
         """Looks at nothing yet."""
         self.settings = settings
         self.board = board
         self.room = JournalRoom(settings.node.state_dir / "journal", settings.journal)
-        self.node: NodeLook | None = None
-        self.ledger: LedgerLook | None = None
         self.audit: AuditLook | None = None
         self.stop = threading.Event()
+        self._node: NodeLook | None = None
+        self._ledger: LedgerLook | None = None
         self._log = log
         self._mismatched: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
+    @property
+    def node(self) -> NodeLook | None:
+        """How the node is now."""
+        look = self._node
+        return look if look and time.monotonic() - look.at_s <= NODE_FRESH_S else None
+
+    @property
+    def ledger(self) -> LedgerLook | None:
+        """How the ledger is now."""
+        look = self._ledger
+        return look if look and time.monotonic() - look.at_s <= LEDGER_FRESH_S else None
+
     def start(self) -> None:
         """Begin to look, until `stop` is set."""
-        works: tuple[tuple[Callable[[], None], float], ...] = (
+        works: tuple[tuple[Callable[[], float | None], float], ...] = (
             (self.look_at_node, NODE_EVERY_S),
             (partial(self._look_at_ledger, Ledger.for_proxy(self.settings.database)), LEDGER_EVERY_S),
             (
@@ -101,13 +117,15 @@ class Watch:
         for work, every_s in works:
             threading.Thread(target=self._again_and_again, args=(work, every_s), daemon=True).start()
 
-    def _again_and_again(self, work: Callable[[], None], every_s: float) -> None:
+    def _again_and_again(self, work: Callable[[], float | None], every_s: float) -> None:
+        """`work` answers when to do it again, in seconds, if that is not in `every_s`."""
         while True:
+            pause_s = None
             try:
-                work()
+                pause_s = work()
             except Exception as error:  # noqa: BLE001 - one look fails, the next may not
                 self._log.failure("work_failed", error)
-            if self.stop.wait(every_s):
+            if self.stop.wait(every_s if pause_s is None else pause_s):
                 return
 
     # --- the node ----------------------------------------------------------------------------------------------------
@@ -117,7 +135,7 @@ class Watch:
         state = Path(self.settings.node.state_dir)
         depth, age_s = _journal(state / "journal")
         free, disk_error = _disk(state)
-        self.node = NodeLook(
+        self._node = NodeLook(
             at_s=time.monotonic(),
             sip_code=ping(self.settings),
             free_bytes=free,
@@ -134,10 +152,10 @@ class Watch:
     def _look_at_ledger(self, ledger: Ledger) -> None:
         name = self.settings.node.name
         try:
-            dialogs = self.node.dialogs if self.node else None
+            node = self.node
             live = ledger.live_keys(name)
-            without_dialog, without_live_call = self._mismatches(live, dialogs)
-            self.ledger = LedgerLook(
+            without_dialog, without_live_call = self._mismatches(live, node.dialogs if node else None)
+            self._ledger = LedgerLook(
                 at_s=time.monotonic(),
                 live=tuple(ledger.live_totals(name)),
                 provisional=ledger.provisional_cdrs(),
@@ -146,7 +164,7 @@ class Watch:
                 without_live_call=without_live_call,
             )
         except MeterlineError as error:
-            self.ledger = LedgerLook(time.monotonic(), error=str(error))
+            self._ledger = LedgerLook(time.monotonic(), error=str(error))
 
     def _mismatches(
         self, live: dict[str, str], dialogs: frozenset[str] | None
@@ -159,16 +177,17 @@ class Watch:
         before, self._mismatched = self._mismatched, now
         return now[0] & before[0], now[1] & before[1]
 
-    def _audit(self, ledger: Ledger) -> None:
+    def _audit(self, ledger: Ledger) -> float | None:
         began_s = time.monotonic()
         try:
             differences = len(ledger.audit())
         except MeterlineError as error:
             self._log.event("audit_failed", "warn", error=str(error))
-            return
+            return min(AUDIT_RETRY_S, self.settings.monitor.audit_interval_s)
         self.audit = AuditLook(time.monotonic(), differences, time.monotonic() - began_s)
         if differences:
             self._log.event("audit_differs", "err", differences=differences)
+        return None
 
 
 def ping(settings: Settings) -> int | None:
@@ -190,19 +209,19 @@ def write_error(state: Path) -> str:
                 return f"{probe}: no room for a block"
         finally:
             os.close(file)
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # the doctor tries, too
     except OSError as error:
         return str(error)
     return ""
 
 
-def _journal(folder: Path) -> tuple[int, float]:
-    """Bytes that wait, and for how many seconds the first of them has."""
+def _journal(folder: Path) -> tuple[int | None, float | None]:
+    """Bytes that wait, and for how many seconds the first of them has; None where it cannot be read."""
     try:
         depth, oldest = depth_of(folder), oldest_waiting(folder)
         at = Moment.parse(str(oldest["at"])) if oldest else None
     except (OSError, KeyError, ValueError):
-        return 0, 0.0
+        return None, None
     return depth, Moment.now().ms_since(at) / 1000 if at else 0.0
 
 
