@@ -94,7 +94,7 @@ class DatabaseSettings(Section):
     cashier_password: Secret | None = None
     admin_user: Identifier = "meterline_admin"
     admin_password: Secret | None = None
-    ivr_user: Identifier = "meterline_ivr"  # `meterline db migrate` alone: an IVR that asks the ledger itself
+    ivr_user: Identifier = "meterline_ivr"  # `db migrate` and doctor alone: an IVR that asks the ledger itself
     ivr_password: Secret | None = None
     setup_user: Identifier = "root"  # `meterline db migrate` alone: may create tables, routines and logins
     setup_password: Secret | None = None  # none: over the socket, as the operating system's user

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from billing.settings import Settings
 
-RuntimeRole = Literal["proxy", "cashier", "admin"]
-ROLES: tuple[RuntimeRole, ...] = ("proxy", "cashier", "admin")
+RuntimeRole = Literal["proxy", "cashier", "admin", "ivr"]
+ROLES: tuple[RuntimeRole, ...] = ("proxy", "cashier", "admin", "ivr")
 AUDIT_LIMIT_S = 300.0
 CLOCKS_APART_WARN_S = 2.0
 OVERDUE_S = 90

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from billing import readiness
 from billing.board import FILE_NAME, Board
@@ -173,7 +173,7 @@ def directory(settings: Settings) -> Iterator[Finding]:
         yield fail("directory", text, "give one of them another node.name, and restart it when it has no call")
     if not found.carriers_in_order:
         yield fail(
-            "directory", f"{path} has no carrier: every call fails", "make one (docs/database.md), and start the drain"
+            "directory", f"{path} has no carrier: every call fails", "bin/meterline carrier add; does the drain run?"
         )
     else:
         yield ok("directory", f"{len(found.carriers_in_order)} carriers")
@@ -215,22 +215,31 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
 
 def _monitor(settings: Settings) -> Iterator[Finding]:
     url = f"http://{settings.monitor.listen}/healthz"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=2) as answer:
-            wrong = json.load(answer)["wrong"]
-    except urllib.error.HTTPError as error:
-        wrong = json.load(error)["wrong"]
-    except (OSError, ValueError, KeyError):
+        wrong = _asked(url)["wrong"]
+    except (OSError, ValueError, LookupError, TypeError):  # nobody, or another program
         yield warn("monitor", f"no answer at {url}", f"{START} meterline-monitor: without it nobody is alarmed")
         return
     yield ok("monitor", f"answers at {url}" + (f": {', '.join(wrong)}" if wrong else ""))
 
 
+def _asked(url: str) -> Any:
+    """What a GET answers, as JSON, whatever its code."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
+
+
 def clock(settings: Settings) -> Iterator[Finding]:
     """Money does not depend on it; CDRs of emergency calls and lines of the log do."""
     del settings
-    if ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) == TIME_ERROR:
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+    if state < 0:
+        yield warn("clock", "the kernel does not say whether it is synchronized", "look outside: timedatectl")
+    elif state == TIME_ERROR:
         yield warn("clock", "is not synchronized", "run an NTP client, such as chrony or systemd-timesyncd")
     else:
         yield ok("clock", "is synchronized")

@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,6 +77,10 @@ def test_command_shows_lines_for_people_and_json_for_programs(stack, examine, ca
         (
             "GRANT SUPER ON *.* TO meterline_admin@localhost", "REVOKE SUPER ON *.* FROM meterline_admin@localhost",
             "fail", "privileges", "meterline_admin has SUPER on *.*",
+        ),
+        (
+            "GRANT SELECT ON v_card TO meterline_ivr@localhost", "REVOKE SELECT ON v_card FROM meterline_ivr@localhost",
+            "fail", "privileges", "meterline_ivr has SELECT on v_card too much",
         ),
         (
             "SET GLOBAL innodb_flush_log_at_trx_commit = 2", "SET GLOBAL innodb_flush_log_at_trx_commit = 1",
@@ -197,7 +204,7 @@ def test_database_that_is_away_is_named_and_the_rest_is_examined(examine, world)
     with database_away(world, "killed"):
         found = examine(with_audit=True)
     failed = [one for one in found if one[:2] == ("fail", "database")]
-    assert ["proxy", "cashier", "admin"] == [text.split()[0] for _, _, text, _ in failed]
+    assert ["proxy", "cashier", "admin", "ivr"] == [text.split()[0] for _, _, text, _ in failed]
     assert any(text.startswith("not checked: server, clock, version, privileges") for *_, text, _ in found)
     assert not any("could not be checked" in text for *_, text, _ in found)
 
@@ -230,6 +237,38 @@ def test_facts_that_wait_for_long_are_seen(tmp_path):
         fact = {"kind": "ended", "call_key": "k", "at": f"{now_ms - age_s * 1000}/0/{boot}"}
         (tmp_path / "facts-1.journal").write_bytes(b"\n" + encode(fact) + b"\n")
         assert [level] == [one.level for one in doctor_node._waiting(tmp_path)]
+
+
+def test_clock_that_the_kernel_does_not_tell_of_is_not_called_synchronized(monkeypatch):
+    """As where a container's filter of system calls leaves adjtimex out."""
+
+    class Library:
+        state = 0
+
+        def adjtimex(self, _):
+            return self.state
+
+    monkeypatch.setattr(doctor_node.ctypes, "CDLL", lambda _: Library())
+    for Library.state, level in ((0, "ok"), (doctor_node.TIME_ERROR, "warn"), (-1, "warn")):
+        (found,) = doctor_node.clock(None)
+        assert (level, "clock") == (found.level, found.area)
+
+
+def test_another_program_at_the_monitors_address_is_not_the_monitor():
+    """It answers, and not as the monitor does."""
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        listen = f"127.0.0.1:{server.server_port}"
+        (found,) = doctor_node._monitor(SimpleNamespace(monitor=SimpleNamespace(listen=listen)))
+    assert ("warn", "monitor", f"no answer at http://{listen}/healthz") == (found.level, found.area, found.text)
 
 
 def test_process_that_stands_still_is_named(examine, stack, monkeypatch):
