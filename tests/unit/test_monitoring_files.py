@@ -117,6 +117,13 @@ def test_every_figure_stands_in_the_guide_with_its_labels(samples):
     assert shown == told
 
 
+def test_every_figure_is_looked_at(samples):
+    """By a rule or a panel: one that nobody sees tells nobody."""
+    asked = {metric for _, expression in EXPRESSIONS for metric, _ in METRIC.findall(expression)}
+    bases = {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked}
+    assert set() == {re.sub(r"_(bucket|sum|count)$", "", name) for name in samples} - bases
+
+
 def test_every_reason_stands_in_the_guide():
     """Why a node is not ready, and what it means."""
     guide = (CHECKOUT / "docs" / "operator.md").read_text(encoding="utf-8")
