@@ -1,12 +1,11 @@
 """`meterline alarms`: limits that were nearly reached, or that stopped somebody."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
 from billing.ledger_types import Alarm
-from cli.ledger import account_named, opened
+from cli.ledger import account_named, actor, opened
 from cli.output import moment, money, show_json, show_table
 
 
@@ -20,7 +19,7 @@ def alarms(
     """Limits of spending and calls by the hour that were nearly reached or reached, the latest first."""
     with opened("cashier") as ledger:
         if acknowledge is not None:
-            seen = ledger.acknowledge_alarms(account_named(ledger, acknowledge).account_id, f"cli:{getpass.getuser()}")
+            seen = ledger.acknowledge_alarms(account_named(ledger, acknowledge).account_id, actor())
             if as_json:
                 show_json({"account": acknowledge, "acknowledged": seen})
             else:

@@ -1,6 +1,5 @@
 """`meterline calls`: calls in progress, and ending them."""
 
-import getpass
 import time
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from billing.errors import LedgerRefused
 from billing.ledger import Ledger
 from billing.ledger_types import LiveCall
-from cli.ledger import account_named, opened
+from cli.ledger import account_named, actor, opened
 from cli.output import duration, money, show_json, show_table
 from cli.values import BadInput, whole_number
 
@@ -66,7 +65,7 @@ def kill(
     if bool(keys) == (account is not None):
         raise BadInput("either KEYs or --account must be given")
     wait_s = whole_number(wait, "--wait", 0, WAIT_S_MAX)
-    text = f"cli:{getpass.getuser()}" + (f": {reason}" if reason else "")
+    text = actor() + (f": {reason}" if reason else "")
     with opened("admin") as ledger:
         if account is not None:
             name = account_named(ledger, account).name

@@ -1,6 +1,7 @@
 """The ledger as commands open it."""
 
 import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,8 +36,12 @@ def opened(role: Role, timeout_s: float = REPORT_TIMEOUT_S) -> Iterator[Ledger]:
 
 
 def actor() -> str:
-    """Who does it, for the ledger's entries."""
-    return f"cli:{getpass.getuser()}"
+    """Who does it, for the ledger's entries: by number where he has no name, as in a container."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # Python before 3.13, and since
+        name = str(os.getuid())
+    return f"cli:{name}"
 
 
 def account_named(ledger: Ledger, name: str) -> Account:

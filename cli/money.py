@@ -1,13 +1,12 @@
 """`meterline topup` and `transfer`: money paid in, and money between accounts of one owner."""
 
-import getpass
 from decimal import Decimal
 from typing import Annotated
 
 import typer
 
 from billing.errors import LedgerUnavailable
-from cli.ledger import account_named, opened
+from cli.ledger import account_named, actor, opened
 from cli.output import money, plain, show_json
 from cli.values import BadInput, amount, key_or_new
 
@@ -32,7 +31,7 @@ def topup(
     with opened("cashier", TIMEOUT_S) as ledger:
         account_id = account_named(ledger, account).account_id
         try:
-            posted = ledger.top_up(chosen, account_id, value, f"cli:{getpass.getuser()}", reason, reference)
+            posted = ledger.top_up(chosen, account_id, value, actor(), reason, reference)
         except LedgerUnavailable as error:
             raise LedgerUnavailable(
                 f"top-up of {account}: {error}; whether it was booked is unknown: repeat it with --key {chosen}"
@@ -61,7 +60,7 @@ def transfer(
     with opened("cashier", TIMEOUT_S) as ledger:
         ids = [account_named(ledger, name).account_id for name in (source, target)]
         try:
-            left, arrived = ledger.transfer(chosen, ids[0], ids[1], value, f"cli:{getpass.getuser()}", reason)
+            left, arrived = ledger.transfer(chosen, ids[0], ids[1], value, actor(), reason)
         except LedgerUnavailable as error:
             raise LedgerUnavailable(
                 f"transfer from {source} to {target}: {error}; whether it was booked is unknown: "

@@ -1,7 +1,6 @@
 """`meterline tariff import` and `export`: rate decks as CSV."""
 
 import csv
-import getpass
 import re
 import sys
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from billing.deck_types import DeckChange, DeckSummary
 from billing.errors import InvalidDeck, LedgerUnavailable, MeterlineError
 from billing.ledger import Ledger
 from billing.ledger_types import Tariff
-from cli.ledger import NotFound, opened
+from cli.ledger import NotFound, actor, opened
 from cli.output import moment, money, plain, show_json, show_table
 from cli.values import BadInput, instant, whole_number
 
@@ -91,7 +90,7 @@ def import_deck(
             terms = TariffTerms(found.decimals, found.rounding, found.zone)
             default = begins or ledger.server_time().replace(microsecond=0, tzinfo=UTC)
             deck = Deck(stream, form, terms, default, steps.read)
-            with DeckImport(ledger, str(ULID()), name, f"cli:{getpass.getuser()}") as importing:
+            with DeckImport(ledger, str(ULID()), name, actor()) as importing:
                 importing.stage(deck, problems.add)
                 for one in importing.conflicts():
                     problems.add(Problem(one.line, _conflict_text(one.problem, one.prefix, one.other_line)))

@@ -1,6 +1,5 @@
 """`meterline tariff rerate`: what calls should have cost by a tariff that was mended, and entries that put it right."""
 
-import getpass
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from billing.errors import KeyConflict, LedgerRefused, LedgerUnavailable
 from billing.ledger import Ledger
 from billing.ledger_types import Tariff
 from billing.rerating import Difference, Unpriced, rerated
-from cli.ledger import account_named, opened
+from cli.ledger import account_named, actor, opened
 from cli.output import moment, money, show_json, show_table
 from cli.tariff_deck import tariff_named
 from cli.values import BadInput, instant, ulid, whole_number
@@ -127,10 +126,10 @@ def _prices(ledger: Ledger, tariff: Tariff, by: str | None) -> Tariff:
 
 def _corrected(ledger: Ledger, run: str, one: Difference, reason: str, *, force: bool) -> str:
     """The ledger's word: an outcome, or the token of a refusal, which keeps no other correction."""
-    actor = f"cli:{getpass.getuser()}"
+    who = actor()
     try:
         return ledger.correct_charge(
-            run, one.leg, one.new_charge, one.rate_id, one.rate_json, actor, reason, force=force
+            run, one.leg, one.new_charge, one.rate_id, one.rate_json, who, reason, force=force
         ).outcome
     except (LedgerRefused, KeyConflict) as refusal:
         return refusal.token
