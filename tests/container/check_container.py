@@ -85,7 +85,8 @@ class ComposedStack:
 @pytest.fixture(scope="session")
 def world(composed, tmp_path_factory):
     """The ledger's content; at the end all is settled and the audit, asked within a container, finds nothing."""
-    made = World(ComposedStack(composed, tmp_path_factory.mktemp("logs")), [free_port() for _ in range(3)])
+    stack = ComposedStack(composed, tmp_path_factory.mktemp("logs"))
+    made = World(stack, [free_port() for _ in range(3)], probed=False)  # SIPp's scenarios know no OPTIONS
     yield made
     made.wait_until_drained()
     assert "no differences" in composed.compose("run", "--rm", "meterline", "audit")
@@ -118,12 +119,36 @@ def test_a_call_through_it(composed, world, tmp_path):
     books_are_right(world)
 
 
+def test_cards_are_printed_into_a_folder_of_the_host(composed, world, tmp_path):
+    """As docker/README.md says: for whoever asks, whose user id has no name in the image; nobody else may read it."""
+    tariff_id = world.tariff()
+    (tariff,) = [one.name for one in world.cashier.tariffs() if one.tariff_id == tariff_id]
+    os.chown(tmp_path, 12345, 12345)
+    as_oneself = ("--user", "12345:10001", "--volume", f"{tmp_path}:/files", "--workdir", "/files", "meterline")
+    batch = ("card", "batch", "Printed", "--count", "3", "--value", "1", "--tariff", tariff, "--file", "cards.csv")
+    composed.compose("run", "--rm", *as_oneself, *batch)
+    file = tmp_path / "cards.csv"
+    assert 4 == len(file.read_text(encoding="utf-8").splitlines())
+    assert (12345, 0o600) == (file.stat().st_uid, file.stat().st_mode & 0o777)
+
+
 def test_it_is_what_was_asked_for(composed):
     """Debian's release; and the node's own doctor finds nothing that does not work."""
     inside = ("exec", composed.id_of("proxy"))
     assert f"VERSION_CODENAME={RELEASE}" in composed.engine.docker(*inside, "cat", "/etc/os-release")
     said = composed.engine.docker(*inside, "sh", "-c", "meterline doctor --json || test $? = 1")  # 1: warnings
     assert [] == [one for one in json.loads(said)["findings"] if one["level"] == "fail"]
+
+
+def test_a_carrier_is_asked_whether_it_is_there(composed, world, ends):
+    """By Kamailio's dispatcher: the image has the module, and a list that it may write."""
+    world.admin.set_carrier("carrier1", probed=True)
+    try:
+        wait_until(lambda: ["up"] == [one.state for one in world.cashier.carrier_states()], 40, "carrier1 is there")
+        assert ends[0].heard("OPTIONS")
+    finally:
+        world.admin.set_carrier("carrier1", probed=False)
+    wait_until(lambda: [] == world.cashier.carrier_states(), 20, "nobody is asked any more")
 
 
 def test_readiness_is_told(composed, world):

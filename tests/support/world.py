@@ -64,7 +64,8 @@ class Money:
 class World:
     """Everything in the ledger that a scenario needs. Names are unique, so tests do not see each other."""
 
-    def __init__(self, stack: Stack, carrier_ports: Sequence[int]) -> None:
+    def __init__(self, stack: Stack, carrier_ports: Sequence[int], *, probed: bool = True) -> None:
+        """Carriers at these ports; `probed`: they are asked with OPTIONS, as far as the node asks anybody."""
         self.stack = stack
         self.settings = stack.settings
         self.carrier_ports = tuple(carrier_ports)
@@ -72,7 +73,7 @@ class World:
         self.cashier = Ledger.for_role(self.settings.database, "cashier", timeout_s=10)
         self.realm = self.settings.sip.realm
         self.carrier_ids = [
-            self.admin.create_carrier(f"carrier{order}", "127.0.0.1", port=port, priority=order)
+            self.admin.create_carrier(f"carrier{order}", "127.0.0.1", port=port, priority=order, probed=probed)
             for order, port in enumerate(carrier_ports, 1)
         ]
         self.admin.create_trunk("ivr", "ivr", [f"{IVR_ADDRESS}/32"])

@@ -7,23 +7,28 @@ import ast
 import importlib.util
 import json
 import re
+import shlex
 import socket
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from billing import settings
 from billing.board import FILE_NAME, Board
 from billing.settings import MonitorSettings, Settings
+from cli.app import app
 
 CHECKOUT = Path(__file__).parents[2]
 DOCKER = CHECKOUT / "docker"
 DOCKERFILES = [DOCKER / "Dockerfile", DOCKER / "mariadb" / "Dockerfile"]
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
+WITH_VALUE = {"--entrypoint", "--user", "--volume", "--workdir", "-e"}
+"""Options of `docker compose run` after which a word of theirs follows."""
 ONCE = {"secrets", "migrate", "meterline"}
 VARIABLES = {"SIP_ADDRESS": "192.0.2.1", "SIP_REALM": "sip.example.net"}
 
@@ -188,6 +193,29 @@ def test_the_node_has_no_secret_of_the_office():
     }
     assert {"secrets", "migrate", "meterline"} == with_office
     assert not any("PASSWORD" in key or "KEY" in key for one in SERVICES.values() for key in one.get("environment", {}))
+
+
+def told_commands() -> list[list[str]]:
+    """`docker compose run` and `exec` in the guide, from the service on; comments and options before it gone."""
+    text = (DOCKER / "README.md").read_text("utf-8").replace("\\\n", " ")
+    found = []
+    for line in re.findall(r"^docker compose (?:run|exec) (.*)$", text, re.MULTILINE):
+        words = shlex.split(line, comments=True)
+        while words[0].startswith("-"):
+            del words[: 2 if words[0] in WITH_VALUE else 1]
+        found.append(words)
+    return found
+
+
+def test_commands_that_the_guide_tells_are_there():
+    """Services, and what `meterline` is asked: a guide that is followed leads somewhere."""
+    told = told_commands()
+    assert {"meterline", "proxy", "database", "secrets"} == {words[0] for words in told}
+    group = typer.main.get_command(app)
+    known = {(name, inner) for name, command in group.commands.items() for inner in getattr(command, "commands", [""])}
+    asked = [words[words.index("meterline") + 1 :] for words in told if "meterline" in words[:2]]
+    asked = [words for words in asked if not words[0].startswith("/")]  # `cat` of a file
+    assert [] == [words for words in asked if (*words, "")[:2] not in known and (words[0], "") not in known]
 
 
 @pytest.fixture
