@@ -8,8 +8,10 @@ import importlib.util
 import json
 import re
 import shlex
+import shutil
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -122,6 +124,22 @@ def test_only_what_is_named_goes_into_the_image():
     scripts = set(re.findall(r"[\[ \"](docker/[a-z]+\.(?:py|sh)|docs/systemd/[a-z]+\.py)\b", text))
     assert {"docker/health.py", "docker/secrets.sh", "docs/systemd/proxy.py"} == scripts
     assert scripts <= set(named)
+
+
+def test_what_goes_into_the_image_is_enough_for_the_command_line(tmp_path):
+    """Files that it reads at the checkout's root are there, too: it starts, and knows its version."""
+    lines = (CHECKOUT / ".dockerignore").read_text("utf-8").splitlines()
+    for name in [line.removeprefix("!") for line in lines if line.startswith("!")]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
+        copy(CHECKOUT / name, tmp_path / name)
+    environment = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "cli", "--version"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert re.fullmatch(r"meterline \d\S*\n", done.stdout)
 
 
 def imported(file: Path) -> set[str]:
