@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 STORE = "dialogs.sqlite"
+ENDED_KEPT_S = 20
+"""How long the store may have a dialog that is over: Kamailio forgets it with the transaction of its BYE, which lives for
+`fr_timer` (10 s) when nobody answers, and 5 s more; a cut adds a second or two. What is set at the end is not stored."""
 _BILLED = """
     SELECT key.dialog_value
       FROM dialog
@@ -27,3 +31,17 @@ def billed_call_keys(state_dir: Path) -> set[str]:
     """The calls that are up here and cost somebody money. Raises sqlite3.Error."""
     with closing(sqlite3.connect(f"file:{quote(str(state_dir / STORE))}?mode=ro", uri=True, timeout=1)) as store:
         return {str(key) for (key,) in store.execute(_BILLED)}
+
+
+class Lasting:
+    """Which of the keys that are seen again and again have been there for some time without a break."""
+
+    def __init__(self, least_s: float) -> None:
+        """`least_s`: how long a key must have been seen, from its first look to this one."""
+        self._least_s = least_s
+        self._since_s: dict[str, float] = {}
+
+    def seen(self, keys: Iterable[str], now_s: float) -> frozenset[str]:
+        """Take what is there now; answers those that have lasted."""
+        self._since_s = {key: self._since_s.get(key, now_s) for key in keys}
+        return frozenset(key for key, since_s in self._since_s.items() if now_s - since_s >= self._least_s)

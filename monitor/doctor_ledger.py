@@ -13,7 +13,7 @@ from billing.errors import LedgerError, MeterlineError, SettingsError
 from billing.ledger import Ledger
 from db.grants import Right, rights_of
 from db.migrate import wanted_versions
-from monitor.dialogs import billed_call_keys
+from monitor.dialogs import ENDED_KEPT_S, Lasting, billed_call_keys
 from monitor.findings import Finding, fail, ok, warn
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ RuntimeRole = Literal["proxy", "cashier", "admin", "ivr"]
 ROLES: tuple[RuntimeRole, ...] = ("proxy", "cashier", "admin", "ivr")
 AUDIT_LIMIT_S = 300.0
 CLOCKS_APART_WARN_S = 2.0
+LOOK_AGAIN_S = 1.0
 OVERDUE_S = 90
 """The reaper takes a call 30 s after its funding, looking every 5 s."""
 NODE_SILENT_MS = 60_000
@@ -191,13 +192,9 @@ def nodes(settings: Settings) -> Iterator[Finding]:
 
 
 def calls(settings: Settings) -> Iterator[Finding]:
-    """What the ledger holds for this node, against what Kamailio has. Looked at twice, for calls come and go."""
+    """What the ledger holds for this node, against what Kamailio has: what one alone knows while we wait, for calls end."""
     with _proxy(settings) as ledger:
-        unpaid, gone = _mismatches(settings, ledger)
-        if unpaid or gone:
-            time.sleep(2)
-            later = _mismatches(settings, ledger)
-            unpaid, gone = unpaid & later[0], gone & later[1]
+        gone, unpaid = _mismatches(settings, ledger)
         total = ledger.live_totals(settings.node.name)
     if unpaid:
         yield fail(
@@ -211,16 +208,28 @@ def calls(settings: Settings) -> Iterator[Finding]:
     yield ok("calls", f"{sum(one.calls for one in total)} calls of this node are in progress and hold {held}")
 
 
-def _mismatches(settings: Settings, ledger: Ledger) -> tuple[set[str], set[str]]:
-    try:
-        up = billed_call_keys(settings.node.state_dir)
-    except sqlite3.Error:
-        return set(), set()  # said among the node's checks
-    live = ledger.live_keys(settings.node.name)
-    return up - live.keys(), {key for key, state in live.items() if state == "answered"} - up
+def _mismatches(settings: Settings, ledger: Ledger) -> tuple[frozenset[str], frozenset[str]]:
+    """Answered calls without a dialog, and dialogs without a call; both as long as it takes to be sure of them."""
+    without_dialog, without_call = Lasting(LOOK_AGAIN_S), Lasting(ENDED_KEPT_S)
+    first: frozenset[str] | None = None
+    while True:
+        try:
+            up = billed_call_keys(settings.node.state_dir)
+        except sqlite3.Error:
+            return frozenset(), frozenset()  # said among the node's checks
+        live = ledger.live_keys(settings.node.name)
+        answered = {key for key, state in live.items() if state == "answered"}
+        suspects = (answered - up) | (up - live.keys())
+        first = frozenset(suspects) if first is None else first & suspects  # later ones are another look's
+        now_s = time.monotonic()
+        gone = without_dialog.seen(answered & first, now_s)
+        unpaid = without_call.seen(first - answered, now_s)
+        if first == gone | unpaid:
+            return gone, unpaid
+        time.sleep(LOOK_AGAIN_S)
 
 
-def _first(keys: set[str]) -> str:
+def _first(keys: frozenset[str]) -> str:
     return min(keys)
 
 

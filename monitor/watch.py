@@ -16,7 +16,7 @@ from billing.clock import Moment
 from billing.errors import MeterlineError
 from billing.journal_room import JournalRoom, depth_of, oldest_waiting
 from billing.ledger import Ledger
-from monitor.dialogs import billed_call_keys
+from monitor.dialogs import ENDED_KEPT_S, Lasting, billed_call_keys
 from monitor.sip import options_code
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class NodeLook:
 @dataclass(frozen=True)
 class LedgerLook:
     """The ledger at `at_s`; with an `error` it did not answer, and the rest says nothing. The calls that are on one
-    side alone were so at the look before, too."""
+    side alone have been so for some time."""
 
     at_s: float
     error: str = ""
@@ -90,7 +90,9 @@ class Watch:
         self._node: NodeLook | None = None
         self._ledger: LedgerLook | None = None
         self._log = log
-        self._mismatched: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        # The two sides are not read at one instant: what one alone knows counts when it does so at the next look, too.
+        self._without_dialog = Lasting(LEDGER_EVERY_S / 2)
+        self._without_live_call = Lasting(ENDED_KEPT_S)
 
     @property
     def node(self) -> NodeLook | None:
@@ -169,13 +171,15 @@ class Watch:
     def _mismatches(
         self, live: dict[str, str], dialogs: frozenset[str] | None
     ) -> tuple[frozenset[str], frozenset[str]]:
-        """Calls that one side alone knows: now, and at the look before. The two sides are not read at one instant."""
+        """Calls that the ledger alone knows, and those that the node alone does; both for some time."""
         if dialogs is None:
             return frozenset(), frozenset()
         answered = {key for key, state in live.items() if state == "answered"}
-        now = (frozenset(answered - dialogs), frozenset(dialogs - live.keys()))
-        before, self._mismatched = self._mismatched, now
-        return now[0] & before[0], now[1] & before[1]
+        now_s = time.monotonic()
+        return (
+            self._without_dialog.seen(answered - dialogs, now_s),
+            self._without_live_call.seen(dialogs - live.keys(), now_s),
+        )
 
     def _audit(self, ledger: Ledger) -> float | None:
         began_s = time.monotonic()

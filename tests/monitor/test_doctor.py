@@ -12,9 +12,11 @@ import pytest
 
 from billing import readiness
 from billing.journal import encode
+from billing.ledger import Ledger
 from cli.app import main
 from db.grants import Right
-from monitor import doctor, doctor_node
+from monitor import doctor, doctor_ledger, doctor_node
+from monitor.dialogs import billed_call_keys
 from monitor.doctor_ledger import rights_in
 from stack.processes import wait_until
 from tests.support.faults import database_away
@@ -41,6 +43,32 @@ def strictly_one(found):
 def test_healthy_node_gives_it_nothing_to_say(examine):
     """The books included."""
     assert [] == examine(with_audit=True)
+
+
+def test_a_call_that_has_just_ended_is_no_call_that_nobody_pays_for(examine, scene, world):
+    """Kamailio keeps its dialog for some seconds more, and no longer."""
+    caller = world.customer("1")
+    scene.callee()
+    scene.phones([world.phone(caller)], talk_s=1).wait()
+    world.balance(caller)
+    assert frozenset() != billed_call_keys(world.settings.node.state_dir)
+    assert [] == examine()
+    assert set() == billed_call_keys(world.settings.node.state_dir)
+
+
+def test_a_call_that_nobody_pays_for_is_named(world, monkeypatch):
+    """And one that is paid and not up; but not the one that ends while we wait."""
+    looks = iter([{"unpaid", "ending", "paid"}, {"unpaid", "another", "paid"}, *[{"unpaid", "paid"}] * 100])
+    monkeypatch.setattr(doctor_ledger, "billed_call_keys", lambda folder: next(looks))
+    monkeypatch.setattr(doctor_ledger, "LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr(doctor_ledger, "ENDED_KEPT_S", 0.1)
+    live = {"paid": "answered", "held": "answered", "ringing": "open"}
+    monkeypatch.setattr(Ledger, "live_keys", lambda ledger, node: live)
+    found = [(one.level, one.text, one.remedy) for one in doctor_ledger.calls(world.settings) if one.level != "ok"]
+    assert [
+        ("fail", "1 calls are up that the ledger does not know", "end them: kamcmd dlg.list; unpaid"),
+        ("warn", "1 paid calls are not up", "the reaper takes them; the first is held"),
+    ] == found
 
 
 def test_command_shows_lines_for_people_and_json_for_programs(stack, examine, capsys):
