@@ -133,6 +133,8 @@ def test_an_account_from_its_making_to_its_end(bank: Bank, meterline: Meterline,
         (["customer", "set", "CUSTOMER", "expires_at=soon"], "expires_at 'soon' is not a time"),
         (["customer", "add", "another", "--tariff", "no such"], "unknown_tariff: there is no tariff no such"),
         (["customer", "add", "another", "--tariff", "retail", "--credit", "much"], "--credit"),
+        (["customer", "add", "another", "--tariff", "retail", "--country", "+49"], "country_code '+49' is not 1 to 3"),
+        (["customer", "set", "CUSTOMER", "country_code=+49"], "country_code +49 is not 1 to 3 digits"),
         (["customer", "credit", "CUSTOMER", "-5"], "No such option"),
         (["customer", "bar", "CUSTOMER", "+49"], "prefix '+49' is not digits"),
         (["customer", "forget", "CUSTOMER", "49"], "unknown_prefix"),
@@ -169,6 +171,7 @@ def test_what_cannot_be_is_one_line_that_names_it(
     assert "" == answer.output
     assert named in answer.complaint
     assert 1 == answer.complaint.count("\n")
+    assert bank.cashier.account_named("another") is None
 
 
 def test_a_user_with_password_number_and_prefixes(bank: Bank, meterline: Meterline, customer: str) -> None:

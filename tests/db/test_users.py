@@ -39,6 +39,8 @@ def test_a_user_is_made_once(bank: Bank, acme: str) -> None:
     bank.admin.create_user(acme, "102")
     with pytest.raises(LedgerRefused, match=rf"^name_taken: account {acme} has another user named reception$"):
         bank.admin.set_user(acme, "102", name="reception")
+    with pytest.raises(LedgerRefused, match=rf"^invalid_content: the new name of a user of account {acme} is empty$"):
+        bank.admin.set_user(acme, "102", name=" ")
 
 
 def test_a_closed_account_takes_no_user(bank: Bank) -> None:
