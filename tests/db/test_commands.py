@@ -263,8 +263,13 @@ def test_a_trunk_from_its_making_to_its_end(meterline: Meterline, reseller: str,
         found[own][name] for name in ("account_name", "user_name", "owner_name")
     )
     assert (reseller, "ivr", []) == tuple(found[shop][name] for name in ("owner_name", "kind", "networks"))
-    taken = meterline("trunk", "network", shop, networks[0])
-    assert f"meterline: network_taken: network {networks[0]} is that of trunk {own}\n" == taken.complaint
+    taken = f"meterline: network_taken: network {networks[0]} is that of trunk {own}\n"
+    assert taken == meterline("trunk", "network", shop, networks[0]).complaint
+    half = unique("half")
+    assert (1, "", taken) == meterline(
+        "trunk", "add", half, "--kind", "ivr", "--network", f"203.0.113.{number}/32", "--network", networks[0]
+    )
+    assert half not in meterline("trunk", "list").output
     meterline("trunk", "network", own, networks[0], "--remove")
     assert 0 == meterline("trunk", "network", shop, networks[0]).code
     refused = meterline("user", "remove", customer, "pbx")
@@ -275,6 +280,15 @@ def test_a_trunk_from_its_making_to_its_end(meterline: Meterline, reseller: str,
     meterline("trunk", "set", own, "--name", f"{own} renamed")
     for name in (f"{own} renamed", shop):
         assert f"trunk {name}: removed\n" == meterline("trunk", "remove", name).output
+
+
+def test_a_bundle_is_changed_however_its_name_is_written(meterline: Meterline) -> None:
+    """The ledger makes no difference between capitals and small letters; what it is called is shown."""
+    name = unique("Germany")
+    assert name == meterline("bundle", "add", name, "--minutes", "10", "--to", "49", "--json").json[0]["name"]
+    changed = meterline("bundle", "set", name.upper(), "--minutes", "20", "--json").json
+    assert [(name, 1200)] == [(one["name"], one["seconds"]) for one in changed]
+    assert 0 == meterline("bundle", "remove", name.lower()).code
 
 
 def test_premium_ranges(meterline: Meterline) -> None:
