@@ -11,6 +11,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
+from billing.rating import is_zone
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
@@ -61,8 +63,8 @@ def period_of(kind: str, at: datetime, zone: str) -> tuple[datetime, datetime]:
 
 def bundles_of(ledger: Ledger, caller: Caller, digits: str, at: datetime) -> Mapping[int, tuple[BundlePeriod, ...]]:
     """For each leg that has bundles for this number at `at`, these in the order of their use. Nobody has any: no
-    question is asked."""
-    having = [leg for leg in caller.legs if leg.has_bundles]
+    question is asked. In a zone that there is not there are no periods, and no rates: the leg's price says so."""
+    having = [leg for leg in caller.legs if leg.has_bundles and is_zone(leg.zone)]
     if not having:
         return _NOBODY
     rows = ledger.bundles_for([leg.account_id for leg in having], digits)

@@ -20,9 +20,9 @@ class BundlesLedger(LedgerSession):
 
     def change_bundle(
         self, name: str, *, seconds: int | None = None, prefixes: str | None = None, priority: int | None = None
-    ) -> None:
-        """What is None stays. Other seconds count from each account's next period on."""
-        self._call("change_bundle", name, seconds, prefixes, priority)
+    ) -> int:
+        """What is None stays; the bundle's id. Other seconds count from each account's next period on."""
+        return int(self._call("change_bundle", name, seconds, prefixes, priority)[0]["id"])
 
     def remove_bundle(self, name: str) -> None:
         """It is sold no more; refused while some account has it."""

@@ -185,7 +185,8 @@ class Rate:
             raise InvalidTariff(f"max_cost_rule {self.max_cost_rule!r} is not one of {_choices(MaxCostRule)}")
         if self.max_cost is not None:
             _check_max_cost(self.max_cost, self.rounding)
-        _check_zone(self.zone)
+        if not is_zone(self.zone):
+            raise InvalidTariff(f"zone {self.zone!r} is not a known time zone")
         if not self.windows and not self.blocked:
             raise InvalidTariff("windows: none given")
         object.__setattr__(self, "plan", _compile(self))
@@ -197,11 +198,13 @@ def _check_max_cost(value: Decimal, rounding: Rounding) -> None:
         raise InvalidTariff(f"max_cost {value} has more decimals than the rounding's {rounding.decimals}")
 
 
-def _check_zone(name: str) -> None:
+def is_zone(name: str) -> bool:
+    """Whether there is an IANA time zone of this name."""
     try:
         ZoneInfo(name)
     except (LookupError, ValueError, OSError):  # unknown; no path inside the database; a directory of it
-        raise InvalidTariff(f"zone {name!r} is not a known time zone") from None
+        return False
+    return True
 
 
 # --- a rate, compiled -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import typer
 from billing.ledger import Ledger
 from billing.ledger_types import Account
 from billing.ledger_types_accounts import PrefixRule
+from billing.numbers import DialPlan
 from cli import values
 from cli.ledger import NotFound, account_named, opened
 from cli.output import duration, moment, money, show_json, show_table, tell
@@ -110,6 +111,7 @@ def _register_changes(group: typer.Typer, kind: Kind) -> None:
     ) -> None:
         """Make one, active and without money. Limits and the rest: set."""
         limit = values.amount(credit, "--credit")
+        DialPlan(country or "")  # InvalidNumber before anything is made
         with opened("admin") as ledger:
             account_id = ledger.create_account(kind, name, parent, None, tariff, limit)
             if country is not None:

@@ -50,8 +50,8 @@ def add(
         raise BadInput("one of --minutes and --seconds must be given")
     order = whole_number(priority, "--priority", 0, PRIORITY_MAX)
     with opened("admin") as ledger:
-        ledger.add_bundle(name, length_s, period, to, owner=owner, priority=order)
-        plan = next(one for one in ledger.bundle_plans() if one.name == name)
+        number = ledger.add_bundle(name, length_s, period, to, owner=owner, priority=order)
+        plan = next(one for one in ledger.bundle_plans() if one.bundle_id == number)
     _show_plans([plan], as_json)
 
 
@@ -70,8 +70,8 @@ def change(
     if length_s is None and to is None and order is None:
         raise BadInput("one of --minutes, --seconds, --to and --priority must be given")
     with opened("admin") as ledger:
-        ledger.change_bundle(name, seconds=length_s, prefixes=to, priority=order)
-        plan = next(one for one in ledger.bundle_plans() if one.name == name)
+        number = ledger.change_bundle(name, seconds=length_s, prefixes=to, priority=order)
+        plan = next(one for one in ledger.bundle_plans() if one.bundle_id == number)
     _show_plans([plan], as_json)
 
 

@@ -9,6 +9,7 @@ import typer
 from billing import settings
 from billing.a2billing import Plan, plan
 from billing.ledger import Ledger
+from billing.numbers import DialPlan
 from billing.settings import DatabaseSettings
 from cli.a2billing import Importer, Outcome, Pins
 from cli.ledger import NotFound, opened
@@ -54,6 +55,7 @@ def a2billing(
     """
     if not dry_run and (pin_digits is None) == (pins is None):
         raise BadInput("one of --pin-digits and --pins must be given: A2Billing's cards have no PIN")
+    DialPlan(country_code)  # InvalidNumber before anything is made
     found = settings.load()
     source = read_source(_server(found.database, source_host, source_user, source_password_file), source_database)
     base = (currency or source.base_currency or "").upper()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from billing.errors import LedgerRefused
 from billing.ledger_types_accounts import TrunkShown
 from cli.ledger import NotFound, opened
 from cli.output import show_json, show_table, tell
@@ -78,8 +79,12 @@ def add(
     networks = [_network(one) for one in network or []]
     with opened("admin") as ledger:
         trunk_id = ledger.add_trunk(name, kind.value, account, user)
-        for one in networks:
-            ledger.add_trunk_network(name, one)
+        try:
+            for one in networks:
+                ledger.add_trunk_network(name, one)
+        except LedgerRefused:
+            ledger.remove_trunk(name)  # all of it, or nothing
+            raise
     tell({"trunk": name, "trunk_id": trunk_id, "networks": networks}, f"trunk {name}: made", as_json)
 
 

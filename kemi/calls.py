@@ -145,14 +145,18 @@ def _attempt(identified: Identified) -> CallAttempt:
 
 
 def _refuse_when_too_fast(identified: Identified) -> None:
+    """What his own account or user is refused for does not count for the accounts above."""
     caller = identified.caller
+    own, *above = caller.legs
     limits = (
-        (f"{caller.legs[0].account_id}", caller.legs[0].max_calls_per_second),
-        (f"user {caller.user_id}", caller.user_max_calls_per_second),
+        (f"{own.account_id}", own.max_calls_per_second, own),
+        (f"user {caller.user_id}", caller.user_max_calls_per_second, own),
+        *((f"{leg.account_id}", leg.max_calls_per_second, leg) for leg in above),
     )
-    for who, limit in limits:
+    for who, limit, leg in limits:
         if limit is not None and ksr.count_up(tables.CALL_RATE, f"{who}/{ksr.pv('$TS')}") > limit:
-            raise Refused("too_fast", f"more than {limit} calls a second")
+            whose = "" if leg is own else f"account {leg.account_name}: "
+            raise authorization.refused("too_fast", leg.leg, f"{whose}more than {limit} calls a second")
 
 
 def _digits(identified: Identified) -> str:

@@ -31,6 +31,9 @@ BEGIN
     END;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
+    IF p_user IS NOT NULL THEN
+      CALL find_user(p_account, p_user, v_account, v_user); -- locks a purse, so before the trunk
+    END IF;
     CALL find_trunk(p_trunk, v_trunk);
     SELECT kind, owner_account_id INTO v_kind, v_owner FROM trunk WHERE id = v_trunk;
     IF v_kind <> 'caller_number' THEN
@@ -41,8 +44,6 @@ BEGIN
       IF NOT EXISTS (SELECT 1 FROM account WHERE id = v_account AND kind = 'card') THEN
         CALL refuse(CONCAT('invalid_content: account ', p_account, ' is no card: name the user whose number it is'));
       END IF;
-    ELSE
-      CALL find_user(p_account, p_user, v_account, v_user);
     END IF;
     CALL chain_of(v_account, v_chain);
     IF NOT COALESCE(JSON_CONTAINS(v_chain, v_owner), TRUE) THEN

@@ -35,8 +35,6 @@ BEGIN
     END IF;
     IF p_user IS NOT NULL THEN
       CALL find_user(p_account, p_user, v_account, v_user);
-      CALL lock_purses(JSON_ARRAY(v_account)); -- which remove_user takes too
-      CALL find_user(p_account, p_user, v_account, v_user);
     ELSEIF p_account IS NOT NULL THEN
       CALL find_account(p_account, v_account);
       IF NOT EXISTS (SELECT 1 FROM account WHERE id = v_account AND kind = 'reseller') THEN

@@ -1,4 +1,4 @@
--- Refuses p_settings unless it is a JSON object of p_names, a list with commas. Internal.
+-- Refuses p_settings unless it is a JSON object of p_names, a list with commas; a name is not empty. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE check_settings(
   IN p_what VARCHAR(128),
   IN p_settings LONGTEXT,
@@ -26,5 +26,8 @@ BEGIN
     END IF;
   ELSE
     CALL refuse(CONCAT('invalid_content: ', p_what, ' has no setting ', v_unknown, ': ', REPLACE(p_names, ',', ', ')));
+  END IF;
+  IF TRIM(JSON_VALUE(p_settings, '$.name')) = '' THEN
+    CALL refuse(CONCAT('invalid_content: the new name of ', p_what, ' is empty'));
   END IF;
 END

@@ -11,9 +11,9 @@ MODIFIES SQL DATA
 BEGIN
   IF p_user IS NULL THEN
     CALL find_account(p_account, p_account_id);
+    CALL lock_purses(JSON_ARRAY(p_account_id));
     SET p_user_id = 0;
   ELSE
     CALL find_user(p_account, p_user, p_account_id, p_user_id);
   END IF;
-  CALL lock_purses(JSON_ARRAY(p_account_id));
 END

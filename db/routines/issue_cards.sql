@@ -40,6 +40,7 @@ BEGIN
   CALL check_actor(v_what, p_actor);
   CALL check_batch_name(p_batch);
   CALL check_amount(CONCAT('value of ', v_what), p_value, v_value);
+  CALL check_dial_plan(v_what, p_country_code, NULL, NULL);
   CALL check_cards(v_what, p_cards);
 
   BEGIN

@@ -23,7 +23,6 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
     CALL find_user(p_account, p_user, v_account, v_id);
-    CALL lock_purses(JSON_ARRAY(v_account)); -- which each call of his locks
     SELECT COUNT(*) INTO v_calls FROM live_call WHERE user_id = v_id;
     IF v_calls > 0 THEN
       CALL refuse(CONCAT('calls_in_progress: user ', p_user, ' of account ', p_account, ' has ', v_calls,

@@ -25,6 +25,8 @@ BEGIN
   CALL check_setting_amount(v_what, p_settings, 'low_balance');
   CALL check_setting_amount(v_what, p_settings, 'daily_spend_limit');
   CALL check_setting_amount(v_what, p_settings, 'parent_hold_limit');
+  CALL check_dial_plan(v_what, JSON_VALUE(p_settings, '$.country_code'),
+                       JSON_VALUE(p_settings, '$.international_prefixes'), JSON_VALUE(p_settings, '$.national_prefix'));
   SET v_name = JSON_VALUE(p_settings, '$.name'), v_tariff = JSON_VALUE(p_settings, '$.tariff');
 
   BEGIN

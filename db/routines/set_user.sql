@@ -22,7 +22,6 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
     CALL find_user(p_account, p_user, v_account, v_id);
-    CALL lock_purses(JSON_ARRAY(v_account));
     CALL write_user(p_account, v_account, v_id, p_settings);
     COMMIT;
   END;

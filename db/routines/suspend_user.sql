@@ -24,7 +24,6 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
     CALL find_user(p_account, p_user, v_account, v_id);
-    CALL lock_purses(JSON_ARRAY(v_account));
     UPDATE user SET status = 'suspended' WHERE id = v_id;
     IF p_now THEN
       CALL mark_calls(v_account, v_id, p_reason, v_calls);

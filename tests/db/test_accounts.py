@@ -157,6 +157,11 @@ def test_settings_are_changed_by_their_names(bank: Bank) -> None:
         ('{"parent_hold_limit": "5"}', "invalid_parent: account {} has no parent whose money it could hold"),
         ('{"name": "taken"}', "name_taken: there is another account named taken"),
         ('{"expires_at": "soon"}', "invalid_content: set_account: .*expires_at"),
+        ('{"name": " "}', "invalid_content: the new name of account {} is empty$"),
+        ('{"country_code": "+49"}', r"invalid_content: account {}: country_code \+49 is not 1 to 3 digits from 1 on$"),
+        ('{"country_code": "049"}', "invalid_content: account {}: country_code 049 is not"),
+        ('{"international_prefixes": "00;011"}', "invalid_content: account {}: international_prefixes 00;011 are not"),
+        ('{"national_prefix": "x"}', "invalid_content: account {}: national_prefix x is not digits$"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(bank: Bank, settings: str, refusal: str) -> None:

@@ -86,6 +86,7 @@ def test_a_batch_is_all_or_nothing(bank: Bank) -> None:
         ({"expires_days": 0, "zone_offsets": [("1970-01-01 00:00:00", 0)]}, "card_batch_days"),
         ({"expires_days": 3}, "offsets of zone UTC are not given"),
         ({"country_code": "12345"}, "Data too long"),
+        ({"country_code": "+49"}, r"country_code \+49 is not 1 to 3 digits"),
     ],
 )
 def test_what_cannot_be_issued_is_refused_by_what_is_wrong(bank: Bank, parts: dict[str, object], words: str) -> None:

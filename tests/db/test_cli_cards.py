@@ -243,6 +243,7 @@ def test_vouchers_from_their_making_to_the_last_guess(run: Run, bank: Bank, tmp_
         (("voucher", "forgive", "none"), "unknown_account: there is no account none"),
         (("import", "a2billing"), "one of --pin-digits and --pins must be given: A2Billing's cards have no PIN"),
         (("import", "a2billing", "--pin-digits", "4", "--source-database", "none"), "database none: "),
+        (("import", "a2billing", "--pin-digits", "4", "--country-code", "+49"), "country_code '+49' is not 1 to 3"),
     ],
 )
 def test_what_cannot_be_is_one_line_that_names_it(run: Run, words: tuple[str, ...], complaint: str) -> None:

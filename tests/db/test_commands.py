@@ -133,6 +133,8 @@ def test_an_account_from_its_making_to_its_end(bank: Bank, meterline: Meterline,
         (["customer", "set", "CUSTOMER", "expires_at=soon"], "expires_at 'soon' is not a time"),
         (["customer", "add", "another", "--tariff", "no such"], "unknown_tariff: there is no tariff no such"),
         (["customer", "add", "another", "--tariff", "retail", "--credit", "much"], "--credit"),
+        (["customer", "add", "another", "--tariff", "retail", "--country", "+49"], "country_code '+49' is not 1 to 3"),
+        (["customer", "set", "CUSTOMER", "country_code=+49"], "country_code +49 is not 1 to 3 digits"),
         (["customer", "credit", "CUSTOMER", "-5"], "No such option"),
         (["customer", "bar", "CUSTOMER", "+49"], "prefix '+49' is not digits"),
         (["customer", "forget", "CUSTOMER", "49"], "unknown_prefix"),
@@ -169,6 +171,7 @@ def test_what_cannot_be_is_one_line_that_names_it(
     assert "" == answer.output
     assert named in answer.complaint
     assert 1 == answer.complaint.count("\n")
+    assert bank.cashier.account_named("another") is None
 
 
 def test_a_user_with_password_number_and_prefixes(bank: Bank, meterline: Meterline, customer: str) -> None:
@@ -260,8 +263,13 @@ def test_a_trunk_from_its_making_to_its_end(meterline: Meterline, reseller: str,
         found[own][name] for name in ("account_name", "user_name", "owner_name")
     )
     assert (reseller, "ivr", []) == tuple(found[shop][name] for name in ("owner_name", "kind", "networks"))
-    taken = meterline("trunk", "network", shop, networks[0])
-    assert f"meterline: network_taken: network {networks[0]} is that of trunk {own}\n" == taken.complaint
+    taken = f"meterline: network_taken: network {networks[0]} is that of trunk {own}\n"
+    assert taken == meterline("trunk", "network", shop, networks[0]).complaint
+    half = unique("half")
+    assert (1, "", taken) == meterline(
+        "trunk", "add", half, "--kind", "ivr", "--network", f"203.0.113.{number}/32", "--network", networks[0]
+    )
+    assert half not in meterline("trunk", "list").output
     meterline("trunk", "network", own, networks[0], "--remove")
     assert 0 == meterline("trunk", "network", shop, networks[0]).code
     refused = meterline("user", "remove", customer, "pbx")
@@ -272,6 +280,15 @@ def test_a_trunk_from_its_making_to_its_end(meterline: Meterline, reseller: str,
     meterline("trunk", "set", own, "--name", f"{own} renamed")
     for name in (f"{own} renamed", shop):
         assert f"trunk {name}: removed\n" == meterline("trunk", "remove", name).output
+
+
+def test_a_bundle_is_changed_however_its_name_is_written(meterline: Meterline) -> None:
+    """The ledger makes no difference between capitals and small letters; what it is called is shown."""
+    name = unique("Germany")
+    assert name == meterline("bundle", "add", name, "--minutes", "10", "--to", "49", "--json").json[0]["name"]
+    changed = meterline("bundle", "set", name.upper(), "--minutes", "20", "--json").json
+    assert [(name, 1200)] == [(one["name"], one["seconds"]) for one in changed]
+    assert 0 == meterline("bundle", "remove", name.lower()).code
 
 
 def test_premium_ranges(meterline: Meterline) -> None:

@@ -265,14 +265,17 @@ def test_an_account_that_cannot_be_is_refused(bank: Bank) -> None:
 
 
 def test_an_account_keeps_the_currency_of_its_tariff(bank: Bank) -> None:
-    """Neither changes without the other."""
+    """Neither changes without the other; past the routines the table itself refuses."""
     account = bank.account()
     dollars = bank.admin.put_tariff("other dollars", "USD")
 
     with pytest.raises(LedgerRefused, match="currency_mismatch"):
         bank.admin.set_account(account, tariff_id=dollars)
-    with pytest.raises(LedgerRefused, match="account_tariff"):
+    with pytest.raises(LedgerRefused) as refusal:
         bank.admin.put_tariff("retail", "USD")
+    assert "tariff_in_use: accounts are charged at tariff retail: its currency stays" == str(refusal.value)
+    with pytest.raises(pymysql.err.IntegrityError, match="account_tariff"):
+        bank.sql("UPDATE tariff SET currency = 'USD' WHERE name = 'retail'")
 
 
 def test_what_is_closed_stays_closed(bank: Bank) -> None:

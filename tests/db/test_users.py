@@ -1,9 +1,16 @@
 """Users, their credentials and trunks: what an administrator may do, and every guard with its words."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pymysql
 import pytest
 
 from billing.errors import LedgerRefused
-from tests.db.bank import Bank, call_record, new_key, request, settlement
+from billing.ledger import Ledger
+from stack.processes import wait_until
+from tests.db.bank import Bank, call_record, new_key, refused, request, settlement
 
 HASHES = ("a" * 32, "b" * 64)
 
@@ -32,6 +39,8 @@ def test_a_user_is_made_once(bank: Bank, acme: str) -> None:
     bank.admin.create_user(acme, "102")
     with pytest.raises(LedgerRefused, match=rf"^name_taken: account {acme} has another user named reception$"):
         bank.admin.set_user(acme, "102", name="reception")
+    with pytest.raises(LedgerRefused, match=rf"^invalid_content: the new name of a user of account {acme} is empty$"):
+        bank.admin.set_user(acme, "102", name=" ")
 
 
 def test_a_closed_account_takes_no_user(bank: Bank) -> None:
@@ -73,6 +82,40 @@ def test_a_removed_user_leaves_his_name_in_the_cdrs(bank: Bank, acme: str) -> No
     with pytest.raises(LedgerRefused, match=r"^unknown_user: account .* has no user 102$"):
         bank.admin.remove_user(acme, "102")
     assert "user_suspended" == bank.proxy.open_call(new_key(), request([account], user_id=old)).outcome
+
+
+def test_a_user_who_is_removed_meanwhile_stays_removed(bank: Bank, acme: str) -> None:
+    """Whoever changes him waits for the removal, and finds him gone: he does not come back, and gets nothing."""
+    user = bank.admin.create_user(acme, "101")
+    trunk = f"trunk for {acme}"
+    bank.admin.add_trunk(trunk, "caller_number", None, None)
+    changes: list[Callable[[Ledger], object]] = [
+        lambda admin: admin.suspend_user(acme, "101"),
+        lambda admin: admin.resume_user(acme, "101"),
+        lambda admin: admin.set_user(acme, "101", max_calls=1),
+        lambda admin: admin.set_user_password(acme, "101", f"101 of {acme}", "example.org", *HASHES),
+        lambda admin: admin.bar_prefix(acme, "101", "49"),
+        lambda admin: admin.add_caller_number(trunk, "4930199", acme, "101"),
+        lambda admin: admin.remove_user(acme, "101"),
+    ]
+    with (
+        pymysql.connect(**bank.server.admin_params(), database=bank.database) as removing,
+        ThreadPoolExecutor(len(changes)) as pool,
+    ):
+        cursor = removing.cursor()
+        cursor.execute("SELECT 1 FROM purse WHERE account_id = %s FOR UPDATE", (id_of(bank, acme),))
+        admins = [bank.another("admin", lock_wait_s=10) for _ in changes]
+        asked = [
+            pool.submit(refused, partial(change, admin)) for admin, change in zip(admins, changes, strict=True)
+        ]
+        waiting = "SELECT COUNT(*) AS number FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        wait_until(lambda: bank.sql(waiting)[0]["number"] == len(changes), 10, "all wait", poll_s=0.25)
+        cursor.execute("UPDATE user SET status = 'removed' WHERE id = %s", (user,))
+        removing.commit()
+        assert ["unknown_user"] * len(changes) == [one.result() for one in asked]
+    assert [("101", "removed")] == [(one.name, one.status) for one in bank.admin.users(acme, removed=True)]
+    assert ([], []) == (bank.admin.usernames(acme), bank.admin.caller_numbers(acme))
+    bank.admin.remove_trunk(trunk)
 
 
 def test_suspending_a_user_ends_his_calls_and_no_colleagues(bank: Bank, acme: str) -> None:

@@ -142,6 +142,15 @@ def test_one_question_for_all_legs():
     assert {0: [1]} == {number: [one.account_bundle_id for one in periods] for number, periods in found.items()}
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berln", "Europe", "/etc/passwd"])
+def test_a_zone_that_there_is_not_has_no_bundles(zone):
+    """A tariff's mistyped zone is told by its rates, which nobody gets either: it is no failure of the node."""
+    who = caller(leg(has_bundles=True, zone=zone), leg(1, has_bundles=True))
+    ledger = Ledger(bundles_for=[[row(), row(2, account_id=101)]])
+    assert [1] == list(bundles_of(ledger, who, "4930123", AT))
+    assert [([101], "4930123")] == ledger.asked_for("bundles_for")
+
+
 # --- quote and request --------------------------------------------------------------------------------------
 
 

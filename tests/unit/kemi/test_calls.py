@@ -163,6 +163,22 @@ def test_calls_too_fast_are_refused(world, node, script):
     assert 2 == len(node.ledger.asked_for("open_call"))
 
 
+def test_calls_of_a_whole_tree_too_fast_are_refused(world, node, script, journal):
+    """Two customers of one reseller share his calls a second, and do not hear of them; what a customer's own limit
+    refuses does not count for him."""
+    node._rates = Rates(rate(), rate())
+    for account_id, number in ((100, 1), (100, 2), (101, 3), (102, 4)):
+        own = leg(account_id=account_id, max_calls_per_second=1)
+        use(node, caller(own, leg(1, account_id=900, max_calls_per_second=2)))
+        world.request(ci=f"call-{number}")
+        script.authorize()
+        assert ([480] if number in (2, 4) else []) == world.replied
+    assert [
+        ("too_fast", "more than 1 calls a second"),
+        ("unavailable", "leg 1: too_fast: account account 1: more than 2 calls a second"),
+    ] == [(fact["result"], fact["detail"]) for fact in journal() if fact["kind"] == "unopened"]
+
+
 def test_next_second_begins_anew(world, node, script):
     """The count is of one second."""
     use(node, caller(leg(max_calls_per_second=1)))
