@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 STORE = "dialogs.sqlite"
 ENDED_KEPT_S = 20
-"""How long the store may have a dialog that is over: Kamailio forgets it with the transaction of its BYE, which lives for
-`fr_timer` (10 s) when nobody answers, and 5 s more; a cut adds a second or two. What is set at the end is not stored."""
+"""How long the store may have a dialog that is over: Kamailio forgets it with the transaction of its BYE, which lives
+for `fr_timer` (10 s) when nobody answers, and 5 s more; a cut adds a second or two. What is set at the end is not in
+the store."""
 _BILLED = """
     SELECT key.dialog_value
       FROM dialog

@@ -192,7 +192,7 @@ def nodes(settings: Settings) -> Iterator[Finding]:
 
 
 def calls(settings: Settings) -> Iterator[Finding]:
-    """What the ledger holds for this node, against what Kamailio has: what one alone knows while we wait, for calls end."""
+    """What the ledger holds for this node, against what Kamailio has. Looked at for a while, for calls come and go."""
     with _proxy(settings) as ledger:
         gone, unpaid = _mismatches(settings, ledger)
         total = ledger.live_totals(settings.node.name)
