@@ -24,7 +24,7 @@ from billing.board import FILE_NAME, Board
 from billing.call_order import CallOrder, marked
 from billing.directory import USE_FILE, Carrier, Directory, Trunk, publish, publish_use
 from billing.errors import KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable, MeterlineError
-from billing.instance import instance_in
+from billing.instance import instance_in, note_claim
 from billing.journal import JournalReader, JournalWriter, sync
 from billing.journal_room import JournalRoom
 from billing.ledger import Ledger
@@ -46,6 +46,8 @@ RETRY_S = 0.25
 RETRY_MAX_S = 5.0
 SYNC_EVERY_S = 0.5
 ALIVE_EVERY_S = 5.0
+NAME_KEPT_S = 5.0
+"""So long after a heartbeat the node's name is its own without a look: nobody else gets it within 10 s."""
 
 
 class _Every:
@@ -94,6 +96,7 @@ class Drain:
         self._order = CallOrder(self._reader.put_back())
         self._instance = instance_in(state)
         self._twin = ""
+        self._had_name_s = -NAME_KEPT_S
         self._alarms_told: set[tuple[object, ...]] = set()
         self._room = JournalRoom(state / "journal", settings.journal)
         self._alive = _Every(ALIVE_EVERY_S, partial(tell, ALIVE), self.log)
@@ -214,9 +217,13 @@ class Drain:
             file.write(json.dumps({"error": repr(error), "fact": entry.fact}) + "\n")
 
     def _beat(self) -> None:
-        up_ms = int((time.monotonic() - self._started_s) * 1000)
-        own = self._instance
-        claim = self._ledger.heartbeat(self._settings.node.name, up_ms, own.name, own.place)
+        now_s = time.monotonic()
+        up_ms = int((now_s - self._started_s) * 1000)
+        own, name = self._instance, self._settings.node.name
+        if now_s - self._had_name_s >= NAME_KEPT_S and not own.same_folder(self._ledger.instance_of(name)):
+            note_claim(self._directory.parent)  # before the claim: the keeper acts on the name as soon as it is ours
+        claim = self._ledger.heartbeat(name, up_ms, own.name, own.place)
+        self._had_name_s = now_s if claim.outcome == "alive" else -NAME_KEPT_S
         self._board.mark("drain_ledger_ms")
         self._note_twin("" if claim.outcome == "alive" else f"{claim.instance} at {claim.place}")
 

@@ -3,6 +3,9 @@
 Two nodes configured with one name would reap and reconcile each other's calls. So the name belongs, in the ledger, to
 the instance that was heard of last (db/routines/heartbeat.sql). A restart of the node's processes is the same
 instance; a copy of the folder on another machine, or of the whole machine, is another.
+
+Whoever gets a name that was another folder's remembers when: that one may be cut off with calls up, and what became of
+the calls of before is not for the new one to say.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from pathlib import Path
 
 from ulid import ULID
 
+from billing.clock import Moment
 from billing.errors import SettingsError
 
 FILE_NAME = "instance"
+CLAIM_FILE = "claimed"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -43,6 +48,21 @@ def instance_in(state_dir: Path) -> Instance:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"node.state_dir {state_dir}: no instance can be kept there: {error}") from None
     return Instance(f"{own[:26]}.{_boot_id()}", f"{socket.gethostname()}:{state_dir}"[:255])
+
+
+def note_claim(state_dir: Path) -> None:
+    """About to claim a name that is, or was, another folder's. Raises OSError."""
+    draft = state_dir / f"{CLAIM_FILE}.new"
+    draft.write_text(f"{Moment.now()}\n", encoding="ascii")
+    draft.replace(state_dir / CLAIM_FILE)
+
+
+def claimed_ago_ms(state_dir: Path) -> int | None:
+    """How long this folder has had its name; None: nobody had it before."""
+    try:
+        return Moment.now().ms_since(Moment.parse((state_dir / CLAIM_FILE).read_text(encoding="ascii").strip()))
+    except (OSError, ValueError):
+        return None
 
 
 def _write_once(path: Path) -> None:

@@ -111,7 +111,7 @@ class JournalWriter:
         try:
             removed = self._write(lines)
         except JournalUnwritable as error:
-            if error.errno != errno.ENOSPC or not self._give_up_reserve():
+            if error.errno not in NO_ROOM or not self._give_up_reserve():
                 raise
             removed = self._write(lines)
         if removed:  # this process slept, and the segment was settled and removed under it: write it again
@@ -224,22 +224,14 @@ class _Segment:
 
     The first position does. On a full disk it stays in memory: after a restart facts are applied twice, which does no
     harm, but to wait with them for room would end calls that have money.
+
+    No file stays open: one for each minute of a day is more than a process may have.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._position = -1
-        try:
-            self._open()
-            self.offset = self._stored()
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            self.offset = 0
-
-    def _open(self) -> None:
-        if self._position < 0:
-            self._position = os.open(self.path.with_suffix(".done"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._position = path.with_suffix(".done")
+        self.offset = self._stored()
 
     @property
     def minute(self) -> int:
@@ -248,26 +240,26 @@ class _Segment:
     def advance(self, offset: int) -> None:
         self.offset = offset
         try:
-            self._open()
-            os.pwrite(self._position, b"%020d\n" % offset, 0)
+            position = os.open(self._position, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(position, b"%020d\n" % offset, 0)
+            finally:
+                os.close(position)
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
 
     def remove(self) -> None:
         """The position first: left behind by a crash, it could pass for that of a later segment of this name."""
-        self.path.with_suffix(".done").unlink(missing_ok=True)
+        self._position.unlink(missing_ok=True)
         self.path.unlink()
-        self.close()
-
-    def close(self) -> None:
-        if self._position >= 0:
-            os.close(self._position)
-        self._position = -1
 
     def _stored(self) -> int:
         """Anything but the end of a line is no position: then everything is read again, which does no harm."""
-        text = os.pread(self._position, 21, 0)
+        try:
+            text = self._position.read_bytes()[:21]
+        except FileNotFoundError:
+            return 0
         if len(text) != 21 or not text[:20].isdigit():
             return 0
         offset = int(text)
@@ -301,8 +293,6 @@ class JournalReader:
 
     def close(self) -> None:
         """Let another reader in."""
-        for segment in self._segments.values():
-            segment.close()
         os.close(self._lock)
 
     def entries(self, limit: int = 1000) -> list[Entry]:

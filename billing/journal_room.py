@@ -1,6 +1,7 @@
 """Room for the journal: no call begins whose facts might find none.
 
 Two bounds. What waits for the ledger may not exceed a depth: a database that is away for days must not fill the disk.
+Calls that are refused for it have CDRs, too, which wait like all others, up to twice that depth.
 And beside the segments lies a reserve, a file of room that is taken already: when the disk is full all the same, a
 writer gives it up, and the ends of the calls in progress still reach the disk. While it is missing no new call begins.
 """
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 1.0
 """A look costs a stat and a small read for each minute that waits."""
+REFUSALS_FACTOR = 2
+"""How many times the depth may wait, CDRs of refused calls included."""
 
 
 def depth_of(folder: Path) -> int:
@@ -70,21 +73,30 @@ class JournalRoom:
         self._reserve_bytes = limits.reserve_bytes
         self._looked_s = -LOOK_EVERY_S
         self._trouble = ""
+        self._depth = 0
 
     def check(self) -> None:
         """Raises JournalUnwritable, with the bound that is reached. What it says may be a second old."""
-        now_s = time.monotonic()
-        if now_s - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = now_s
-            self._trouble = self._look()
+        self._look()
         if self._trouble:
             raise JournalUnwritable(errno.ENOSPC, f"journal {self._folder}: {self._trouble}")
 
-    def _look(self) -> str:
+    def takes_refusals(self) -> bool:
+        """Whether the CDRs of refused calls may be written, too. What it says may be a second old."""
+        self._look()
+        return self._depth <= REFUSALS_FACTOR * self._depth_max
+
+    def _look(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        self._depth = depth_of(self._folder)
+        self._trouble = ""
         if self._reserve_bytes and not (self._folder / RESERVE).exists():
-            return "its reserve was given up, the disk is or was full"
-        depth = depth_of(self._folder)
-        return f"{depth} bytes wait for the ledger, at most {self._depth_max}" if depth > self._depth_max else ""
+            self._trouble = "its reserve was given up, the disk is or was full"
+        elif self._depth > self._depth_max:
+            self._trouble = f"{self._depth} bytes wait for the ledger, at most {self._depth_max}"
 
     def keep_reserve(self) -> bool:
         """Take the reserve again when the disk has room for twice as much. True when it is there."""

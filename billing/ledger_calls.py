@@ -208,9 +208,9 @@ class CallsLedger(LedgerSession):
     def call_to_settle(self, call_key: str) -> CallToSettle | None:
         """What is needed to charge a call whose end the ledger does not know; None if there is nothing to settle."""
         live = self.live_call(call_key)
-        if live is not None:
+        routes = self._live_routes(call_key) if live is not None and live.routed else {}
+        if live is not None and (routes or not live.routed):  # or it was reaped between the two looks
             rated = tuple(RatedLeg(leg.leg, leg.account_id, leg.rate_json, leg.covered_s) for leg in live.legs)
-            routes = self._live_routes(call_key) if live.routed else {}
             return CallToSettle(call_key, live.grant_s, live.rated_at, False, rated, live.carrier_id, routes)  # noqa: FBT003
         rows = self._select(
             "SELECT cdr.grant_s, cdr.rated_at, cdr.carrier_id, cdr.routes, leg.leg, leg.account_id,"

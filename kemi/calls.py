@@ -34,6 +34,10 @@ def authorize_and_relay() -> None:
     identified = _identify()
     if identified is None:
         return
+    if not here().room.takes_refusals():  # a CDR of it would wait with all that wait already
+        _log_refusal("billing_unavailable", identified, "journal too deep")
+        _answer("billing_unavailable")
+        return
     if ksr.is_known_dialog() or tables.is_second_with_live_key():
         _log_refusal("merged", identified)
         _answer("merged")

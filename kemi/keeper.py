@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from billing import facts, renewal
 from billing.clock import Moment
 from billing.errors import LedgerBusy, LedgerUnavailable
+from billing.instance import claimed_ago_ms
 from billing.journal import JournalTail, sync
 from kemi import dialog_store, dialogs, ender, health, ksr, log
 from kemi.node import here
@@ -123,30 +124,37 @@ def _stand_in_for_the_drain() -> None:
 def _watch_what_was_up() -> None:
     """After a restart: the cutter learns of the calls whose answers the journal no longer holds, and their dialogs of
     renewals that the ledger had just committed."""
+    for call in here().ledger.live_calls(here().name):
+        try:
+            _watch(call)
+        except Exception as error:  # noqa: BLE001 - one call's trouble (a damaged dialog): the others are renewed
+            log.event("renewal_failed", "err", call_key=call.call_key, error=repr(error))
+
+
+def _watch(call: LiveCall) -> None:
     node = here()
-    for call in node.ledger.live_calls(node.name):
-        answered = call.state == "answered"
-        if answered:
-            _adopt(call)
-        if not (answered and _has_dialog(call)) and call.opened_ago_ms > node.up_ms:
-            _without_dialog.add(call.call_key)
-        if call.state == "answered":
-            node.record(
-                facts.watch(
-                    call.call_key,
-                    call.deadline_in_ms or 0,
-                    sip_call_id=call.sip_call_id,
-                    sip_from_tag=call.sip_from_tag,
-                    sip_to_tag=call.sip_to_tag or "",
-                )
+    answered = call.state == "answered"
+    if answered:
+        _adopt(call)
+    if not (answered and _has_dialog(call)) and call.opened_ago_ms > node.up_ms:
+        _without_dialog.add(call.call_key)
+    if answered:
+        node.record(
+            facts.watch(
+                call.call_key,
+                call.deadline_in_ms or 0,
+                sip_call_id=call.sip_call_id,
+                sip_from_tag=call.sip_from_tag,
+                sip_to_tag=call.sip_to_tag or "",
             )
+        )
 
 
 def _make_sure(call_key: str) -> None:
     call = here().ledger.live_call(call_key)
-    _unsure[call_key] -= 1
-    if call is None or not _adopt(call) or not _unsure[call_key]:
-        del _unsure[call_key]
+    looks = _unsure.pop(call_key) - 1  # before anything can be wrong with it: it must not stop every tick from now on
+    if call is not None and _adopt(call) and looks:
+        _unsure[call_key] = looks
 
 
 def _has_dialog(call: LiveCall) -> bool:
@@ -207,23 +215,19 @@ def _reconcile() -> None:
 
     Those that were ringing never connect, for their 2xx is dropped; also when it was down for so long that the reaper
     charged them. Of those that were answered see `_answer_was_not_sent`.
+
+    Those from before the name was ours were another's, who may come back and know better (billing/instance.py).
     """
     node = here()
     lost = {
         call.call_key: "proxy restarted while ringing"
         for call in node.ledger.unanswered_calls(node.name)
-        if call.opened_ago_ms > node.up_ms  # two spans of time, so the two clocks need not agree
+        if _is_of_a_former_life(call.opened_ago_ms)
         and not ksr.table_int(LIVE, f"{call.sip_call_id}|{call.sip_from_tag}")
     }
-    for call_key in list(_without_dialog):
-        live = node.ledger.live_call(call_key)
-        if live is not None and live.state == "open":
-            continue  # its answer may still be on its way to the ledger
-        _without_dialog.discard(call_key)
-        if live is not None and not _has_dialog(live) and _answer_was_not_sent(live.answered_ago_ms or 0):
-            lost[call_key] = NOT_SENT
+    lost |= _answered_without_dialog()
     for reaped in node.ledger.reaped_calls(node.name):
-        if reaped.opened_ago_ms <= node.up_ms:
+        if not _is_of_a_former_life(reaped.opened_ago_ms):
             continue  # one of this life's: its end may wait in some process's memory for room on the disk
         if reaped.answered_ago_ms is None:
             lost[reaped.call_key] = "proxy restarted while ringing"
@@ -231,6 +235,27 @@ def _reconcile() -> None:
             lost[reaped.call_key] = NOT_SENT
     if lost:
         _give_back(lost)
+
+
+def _answered_without_dialog() -> dict[str, str]:
+    """Those of the calls that had no dialog at the start whose answers, as the ledger knows by now, nobody heard."""
+    lost = {}
+    for call_key in list(_without_dialog):
+        live = here().ledger.live_call(call_key)
+        if live is not None and live.state == "open":
+            continue  # its answer may still be on its way to the ledger
+        _without_dialog.discard(call_key)
+        if live is None or _has_dialog(live) or not _is_of_a_former_life(live.opened_ago_ms):
+            continue
+        if _answer_was_not_sent(live.answered_ago_ms or 0):
+            lost[call_key] = NOT_SENT
+    return lost
+
+
+def _is_of_a_former_life(opened_ago_ms: int) -> bool:
+    """Whether a call was opened here, before this Kamailio started. Spans of time, so the two clocks need not agree."""
+    named_ms = claimed_ago_ms(Path(here().settings.node.state_dir))
+    return opened_ago_ms > here().up_ms and (named_ms is None or opened_ago_ms < named_ms)
 
 
 def _answer_was_not_sent(answered_ago_ms: int) -> bool:
@@ -248,12 +273,21 @@ def _answer_was_not_sent(answered_ago_ms: int) -> bool:
 
 
 def _give_back(lost: dict[str, str]) -> None:
-    on_their_way = {(fact["call_key"], fact["kind"]) for fact in _facts_on_their_way()}
+    written = _facts_on_their_way()
+    on_their_way = {(fact["call_key"], fact["kind"]) for fact in written}
+    # The ledger's clock may have been set forward: then a call that rings looks older than we are, and is reaped.
+    ours = {fact["call_key"] for fact in written if fact["kind"] == facts.OPENING and _is_of_this_life(fact)}
     for call_key, why in lost.items():
+        if call_key in ours:
+            continue
         known = ENDINGS if why == NOT_SENT else (*ENDINGS, facts.ANSWERED)
         if not any((call_key, kind) in on_their_way for kind in known):
             here().record(facts.failed(call_key, "cancelled", 0, None, detail=why))
             log.event("reconciled", "notice", call_key=call_key, detail=why)
+
+
+def _is_of_this_life(fact: Fact) -> bool:
+    return Moment.now().ms_since(Moment.parse(fact["at"])) < here().up_ms
 
 
 def _facts_on_their_way() -> list[Fact]:

@@ -217,7 +217,7 @@ class Supervisor:
         try:
             part.stop()  # what is left of its process group
             part.start()
-        except MeterlineError as error:
+        except (MeterlineError, OSError) as error:  # OSError: a full disk, no process left; the others go on
             restarts.reason = str(error)
             self._say(restarts.reason)
         restarts.last_at = time.monotonic()

@@ -185,8 +185,8 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        write_pid_file(self.pid_file, self._process.pid)
         atexit.register(self.kill9)
+        write_pid_file(self.pid_file, self._process.pid)  # a full disk refuses it; the program runs all the same
 
     def wait_ready(self, ready: Callable[[], bool], limit_s: float) -> None:
         """Wait until `ready()`; StackError with the end of its log when it died or took longer."""

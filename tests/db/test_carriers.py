@@ -340,6 +340,20 @@ def test_a_call_that_nobody_answered_costs_nothing(bank: Bank, priced: tuple[int
     assert (0, 0) == (cdr.carrier_cost, cdr.margin)
 
 
+def test_a_call_that_is_reaped_while_it_is_settled_keeps_its_carriers_cost(
+    bank: Bank, priced: tuple[int, CarrierRate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another node's reaper came between the look at the call and the look at its routes."""
+    carrier, rate = priced
+    key = opened(bank, {carrier: rate}, bank.account("10"))
+    live = bank.proxy.live_call(key)
+    bank.overdue(key)
+    assert key in bank.proxy.reap_calls(None, 100)
+    monkeypatch.setattr(bank.proxy, "live_call", lambda _: live)
+    assert "refunded" == settlement.apply(bank.proxy, ended(key, 1, carrier))
+    assert Decimal("0.011") + Decimal("0.03885") == bank.cashier.cdrs(call_key=key)[0].carrier_cost
+
+
 def test_what_the_reaper_charged_costs_its_grant_until_the_truth_comes(
     bank: Bank, priced: tuple[int, CarrierRate]
 ) -> None:

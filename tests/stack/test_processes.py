@@ -118,6 +118,24 @@ raise SystemExit("forgot to stop it")
     assert started_at(int(done.stdout.split()[0])) is None
 
 
+def test_no_child_outlives_us_whose_pid_file_found_no_room(tmp_path):
+    """The program runs, and whoever started it is told of the full disk."""
+    (tmp_path / "orphan.pid").symlink_to("/dev/full")
+    text = f"""
+from pathlib import Path
+from stack.processes import Child
+one = Child("orphan", {FOREVER!r}, folder=Path({str(tmp_path)!r}))
+try:
+    one.start()
+except OSError as error:
+    print(one.pid, one.alive, error.strerror, flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    pid, *said = done.stdout.split()
+    assert "True No space left on device" == " ".join(said)
+    assert started_at(int(pid)) is None
+
+
 def test_a_pid_file_names_one_process_for_good(tmp_path):
     """Another process that got the same number since is not taken for it."""
     file = tmp_path / "x.pid"

@@ -16,13 +16,13 @@ class Part:
 
     name: str
     alive: bool = True
-    fails: bool = False
+    fails: Exception | None = None
     starts: int = field(default=0)
 
     def start(self) -> None:
         self.starts += 1
         if self.fails:
-            raise StackError(f"{self.name} does not start")
+            raise self.fails
         self.alive = True
 
     def stop(self) -> None:
@@ -55,9 +55,21 @@ def test_what_died_is_started_again(clock):
     assert said == ["proxy died; starting it again (1)"]
 
 
+def test_a_full_disk_does_not_end_the_supervisor(clock):
+    """What cannot be started for want of room is tried again like anything else, and the others are looked after."""
+    proxy, drain, said = Part("proxy", alive=False, fails=OSError(28, "No space left on device")), Part("drain"), []
+    supervisor = Supervisor((proxy, drain), said.append)
+    supervisor.check()
+    drain.alive, proxy.fails = False, None
+    clock.now_s += 1
+    supervisor.check()
+    assert (True, True) == (proxy.alive, drain.alive)
+    assert "[Errno 28] No space left on device" in said
+
+
 def test_the_pause_between_restarts_grows(clock):
     """0.2, 0.4, 0.8 s .. and at most five."""
-    proxy = Part("proxy", alive=False, fails=True)
+    proxy = Part("proxy", alive=False, fails=StackError("proxy does not start"))
     supervisor = Supervisor((proxy,), lambda _: None)
     restarts_at = []
     for _ in range(300):
@@ -75,7 +87,7 @@ def test_the_pause_between_restarts_grows(clock):
 
 def test_what_keeps_dying_is_given_up(clock):
     """With its name; the stack then ends."""
-    proxy = Part("proxy", alive=False, fails=True)
+    proxy = Part("proxy", alive=False, fails=StackError("proxy does not start"))
     supervisor = Supervisor((proxy,), lambda _: None)
     for _ in range(RESTARTS_IN_A_ROW_MAX):
         supervisor.check()

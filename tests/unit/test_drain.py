@@ -11,9 +11,9 @@ import pytest
 from billing import facts
 from billing.clock import Moment
 from billing.directory import DirectoryFile
-from billing.drain import Drain, _Every
+from billing.drain import NAME_KEPT_S, Drain, _Every
 from billing.errors import InvalidAmount, KeyConflict, LedgerBusy, LedgerError, LedgerRefused, LedgerUnavailable
-from billing.instance import instance_in
+from billing.instance import claimed_ago_ms, instance_in
 from billing.journal import JournalBusy, JournalReader, JournalTail, JournalUnwritable, JournalWriter
 from billing.ledger_types import Alarm, CarrierRow, Claim, TrunkRow
 from billing.ledger_types_accounts import PremiumPrefix
@@ -50,6 +50,7 @@ def quiet(**answers):
             "call_to_settle": to_settle(),
             "settle_call": settled(),
             "heartbeat": Claim("alive", "own", "here", 0),
+            "instance_of": None,
             "trunks": (),
             "carriers": (),
             "premium_prefixes": (),
@@ -398,6 +399,36 @@ def test_node_whose_name_is_taken_says_so_and_reaps_nothing(node, logged):
     assert [(other, 0), (other, 0), ("", 1)] == seen
     assert ([other], 1) == ([line["other"] for line in logged("node_taken")], len(logged("node_regained")))
     assert instance_in(node.node.state_dir).name == ledger.asked_for("heartbeat")[0][2]
+
+
+@pytest.mark.parametrize("before", [None, "own", "another"])
+def test_name_that_was_another_folders_is_claimed_with_its_moment(node, before):
+    """Before the claim: the keeper never has the name without it. A name that is kept is not looked up again."""
+    state = node.node.state_dir
+    own = instance_in(state).name.partition(".")[0]
+    ledger = quiet(instance_of={"own": f"{own}.earlier-boot", "another": "01HX.boot"}.get(before))
+    drain = Drain(node, ledger)
+    noted = []
+    ledger.answers["heartbeat"] = [
+        lambda *_: noted.append(claimed_ago_ms(state)) or Claim("alive", "own", "here", 0),
+    ]
+    drain._beat()
+    drain._beat()
+    assert [before == "another"] * 2 == [ago is not None for ago in noted]
+    assert [("node-1",)] == ledger.asked_for("instance_of")
+
+
+def test_name_is_looked_up_again_after_a_silence_or_a_refusal(node, monkeypatch):
+    """Somebody else may have had it meanwhile."""
+    taken, alive = Claim("taken", "01HX.boot", "host2:/state", 400), Claim("alive", "own", "here", 0)
+    ledger = quiet(heartbeat=[alive, taken, alive])
+    drain = Drain(node, ledger)
+    drain._beat()
+    later = drain._started_s + NAME_KEPT_S + 60
+    monkeypatch.setattr("billing.drain.time.monotonic", lambda: later)
+    drain._beat()
+    drain._beat()
+    assert 3 == len(ledger.asked_for("instance_of"))
 
 
 def test_an_alarm_is_told_when_it_is_raised_and_when_it_stops_somebody(node, logged):

@@ -3,8 +3,9 @@
 import pytest
 
 from billing import instance
+from billing.clock import Moment
 from billing.errors import SettingsError
-from billing.instance import instance_in
+from billing.instance import claimed_ago_ms, instance_in, note_claim
 
 
 def test_same_folder_is_the_same_instance(tmp_path):
@@ -47,6 +48,20 @@ def test_two_who_are_the_first_agree(tmp_path, monkeypatch):
     first = instance_in(tmp_path)
     draft(tmp_path / "instance")
     assert first == instance_in(tmp_path)
+
+
+def test_moment_of_a_claim_is_kept(tmp_path, monkeypatch):
+    """Over restarts; the last one counts. Without one, or with a damaged one, nobody had the name before."""
+    assert claimed_ago_ms(tmp_path) is None
+    note_claim(tmp_path)
+    now = Moment.now()
+    later = Moment(now.monotonic_ms + 60_000, now.wall_ms, now.boot)
+    monkeypatch.setattr(instance.Moment, "now", staticmethod(lambda: later))
+    assert 60_000 <= claimed_ago_ms(tmp_path) < 70_000
+    note_claim(tmp_path)
+    assert 0 == claimed_ago_ms(tmp_path)
+    (tmp_path / "claimed").write_text("damaged")
+    assert claimed_ago_ms(tmp_path) is None
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path):

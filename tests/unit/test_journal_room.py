@@ -41,13 +41,13 @@ def fill(folder, size):
     writer.close()
 
 
-def full_disk(monkeypatch, folder, *, for_good=False):
+def full_disk(monkeypatch, folder, *, for_good=False, reason=errno.ENOSPC):
     """os.write finds no room as long as the reserve takes it, or ever."""
     write = os.write
 
     def refuse(file, content):
         if for_good or (folder / RESERVE).exists():
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(reason, os.strerror(reason))
         return write(file, content)
 
     monkeypatch.setattr(journal.os, "write", refuse)
@@ -80,6 +80,19 @@ def test_journal_that_is_too_deep_takes_no_new_call(tmp_path, clock):
     JournalWriter(tmp_path).append(FACT)
 
 
+def test_refusals_have_as_much_room_again(tmp_path, clock):
+    """Past the depth new calls are refused, with CDRs; past twice the depth nothing is written for them any more."""
+    limited = room(tmp_path, reserve_mb=0)
+    fill(tmp_path, MEGABYTE)
+    assert limited.takes_refusals()
+    fill(tmp_path, 2 * MEGABYTE)
+    assert limited.takes_refusals()  # looked at once a second
+    clock.pass_(1.1)
+    assert not limited.takes_refusals()
+    with pytest.raises(JournalUnwritable, match="bytes wait for the ledger"):
+        limited.check()
+
+
 def test_new_calls_come_in_again_when_the_ledger_has_the_facts(tmp_path, clock):
     """It is looked at once a second."""
     limited, reader = room(tmp_path, reserve_mb=0), JournalReader(tmp_path)
@@ -103,12 +116,13 @@ def test_reserve_is_room_that_is_taken(tmp_path):
     assert reserve.st_mode & 0o777 == 0o600
 
 
-def test_fact_takes_the_reserve_when_the_disk_is_full(tmp_path, monkeypatch, clock):
-    """The end of a call in progress is written; no new call begins."""
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT], ids=errno.errorcode.get)
+def test_fact_takes_the_reserve_when_the_disk_is_full(tmp_path, monkeypatch, clock, reason):
+    """The end of a call in progress is written; no new call begins. A quota that is used up is a full disk."""
     limited = room(tmp_path)
     limited.keep_reserve()
     limited.check()
-    full_disk(monkeypatch, tmp_path)
+    full_disk(monkeypatch, tmp_path, reason=reason)
     JournalWriter(tmp_path).append(FACT)
     assert [FACT] == [entry.fact for entry in JournalReader(tmp_path).entries()]
     clock.pass_(2)

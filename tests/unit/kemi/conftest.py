@@ -66,6 +66,7 @@ def node(world, tmp_path):
     keeper._runs = keeper._ticks = 0
     ender._ringing.clear()
     keeper._short_of_money.clear()
+    keeper._unsure.clear()
     keeper._watched = True
     keeper._twin_seen = False
     keeper._without_dialog.clear()

@@ -299,6 +299,15 @@ def test_unwritable_journal_refuses_new_calls(world, node, script, monkeypatch):
     assert ([503], []) == (world.replied, node.ledger.asked_for("open_call"))
 
 
+def test_journal_that_is_far_too_deep_takes_no_refusal_either(world, node, script, journal, monkeypatch, events):
+    """503 and a line in the log, no fact: callers who try again and again must not fill the disk."""
+    monkeypatch.setattr(node.room, "takes_refusals", lambda: False)
+    world.request(rU="no number")
+    script.authorize()
+    assert ([503], [], [], {}) == (world.replied, journal(), node.ledger.asked_for("open_call"), live(world))
+    assert [("billing_unavailable", "journal too deep")] == [(e["token"], e["detail"]) for e in events("refused")]
+
+
 @pytest.mark.parametrize("route", ["authorize", "announce"])
 def test_queued_calls_do_not_wait_for_a_dead_database(world, node, script, route):
     """A call that was queued when the breaker opened is refused at once."""

@@ -266,6 +266,29 @@ def test_watched_call_over_its_deadline_is_told_too(world, restarted, script, jo
     assert [-5000] == [fact["deadline_in_ms"] for fact in journal()]
 
 
+def test_damaged_dialog_keeps_no_other_from_being_watched_and_renewed(world, restarted, script, journal, events):
+    """It is said once; the next call is told to the cutter, and the keeper goes on to what is due."""
+    world.known(callid="call-1").variables |= {"t": answered_ago(60), "g": "no number"}
+    world.known(callid="call-2").variables |= {"t": answered_ago(60), "g": "120"}
+    other = live_call(call_key="other", sip_call_id="call-2")
+    use(restarted, live_calls=[[live_call(), other], [other], []], extend_call=extended(240))
+    script.keeper("keeper")
+    script.keeper("keeper")
+    assert ["other"] == [fact["call_key"] for fact in journal()]
+    assert [KEY] == [line["call_key"] for line in events("renewal_failed")]
+    assert ["other"] == [key for key, *_ in restarted.ledger.asked_for("extend_call")]
+
+
+def test_damaged_dialog_that_is_unsure_is_given_up(world, node, script):
+    """Its look fails once, and not at every tick from then on."""
+    world.known().variables |= {"t": answered_ago(60), "g": "no number"}
+    keeper._unsure[KEY] = keeper.LOOKS
+    use(node, live_call=[live_call()])
+    script.keeper("keeper")
+    script.keeper("keeper")
+    assert ({}, 1) == (keeper._unsure, len(node.ledger.asked_for("live_calls")))
+
+
 # --- calls that were ringing -------------------------------------------------------------------------------------
 
 
@@ -276,7 +299,7 @@ def ringing(**more):
 def test_call_that_rang_when_the_proxy_died_gives_its_hold_back(world, node, script, journal):
     """The ledger knows a ringing call that the proxy does not: it will never connect. It is said once."""
     use(node, unanswered_calls=[[ringing()]])
-    node.record(facts.opening(KEY, 100))  # what every call begins with says nothing
+    node.record({**facts.opening(KEY, 100), "at": answered_ago(60)})  # what every call of the former life began with
     tick_until_reconciled(script)
     tick_until_reconciled(script)
     (fact,) = journal()
@@ -304,6 +327,14 @@ def test_reaped_call_that_only_rang_is_paid_back(world, node, script, journal):
     tick_until_reconciled(script)
     (fact,) = journal()
     assert ("failed", "reaped") == (fact["kind"], fact["call_key"])
+
+
+def test_call_that_rings_is_not_paid_back_when_the_ledgers_clock_is_set_forward(world, killed, script, journal):
+    """It looks older than this proxy, and the reaper has charged it; its beginning in the journal is of this life."""
+    killed.record(facts.opening("reaped", 100))
+    use(killed, reaped_calls=[[Reaped("reaped", "call-9", 3_600_000)]])
+    tick_until_reconciled(script)
+    assert [] == journal()
 
 
 # --- calls whose answer was not sent on ------------------------------------------------------------------------------
@@ -445,6 +476,26 @@ def test_calls_of_another_node_with_our_name_are_left_alone(world, node, script,
     for _ in range(4):
         tick_until_reconciled(script)
     assert ([], []) == (node.ledger.asked_for("unanswered_calls"), journal())
+
+
+@pytest.mark.parametrize(("opened_ago_ms", "given_back"), [(2 * 60_000, []), (30_000, ["rang", "reaped", "silent"])])
+def test_calls_from_before_the_name_was_ours_are_anothers(world, killed, script, journal, opened_ago_ms, given_back):
+    """The first node with this name is cut off, and a replacement has it: what rang, or was answered long after this
+    machine's own proxy had ended, may be up there. What was opened here since then is our own."""
+    state = Path(killed.settings.node.state_dir)
+    now = Moment.now()
+    (state / "claimed").write_text(str(Moment(now.monotonic_ms - 60_000, now.wall_ms - 60_000, now.boot)))
+    rang = ringing(call_key="rang", opened_ago_ms=opened_ago_ms)
+    silent = live_call(call_key="silent", opened_ago_ms=opened_ago_ms, answered_ago_ms=10_000)
+    use(
+        killed,
+        live_calls=[[silent], []],
+        live_call=[silent],
+        unanswered_calls=[[rang]],
+        reaped_calls=[[Reaped("reaped", "call-9", opened_ago_ms)]],
+    )
+    tick_until_reconciled(script)
+    assert given_back == sorted(fact["call_key"] for fact in journal() if fact["kind"] == "failed")
 
 
 def test_name_from_before_the_machine_was_started_anew_is_ours_again(world, node, script, journal):
