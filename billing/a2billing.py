@@ -1,7 +1,8 @@
 """What A2Billing's tables (versions 1.4 to 2.3) come to in a ledger of ours. Pure: reads rows, makes a plan.
 
 What cannot be taken exactly is not taken, and is listed with its reason: a rate that would charge something else, a
-card that could be used differently. A destination that is not taken is not sold.
+card that could be used differently. A destination that is not taken is not sold: where a shorter prefix would sell it
+at another price it is barred.
 
 - Credit and prices are in the base currency there; a card's own currency is what its balance is announced in.
 - A call plan (cc_tariffgroup) becomes a tariff. Where several of its rate plans have a prefix, the one that A2Billing
@@ -10,9 +11,12 @@ card that could be used differently. A destination that is not taken is not sold
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +28,7 @@ STATUS = {1: "active", 2: "suspended", 3: "suspended", 4: "suspended", 6: "suspe
 """cc_card.status; 0 is cancelled and 5 expired, and these are not taken."""
 GONE = {0: "is cancelled", 5: "is expired"}
 NUMBER_DIGITS = range(4, 21)
+EVER, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class PlannedRate:
     schedule: str | None
     effective_from: datetime | None
     effective_to: datetime | None
+    blocked: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,13 +119,30 @@ class Plan:
 def plan(source: Source, now: datetime) -> Plan:
     """What to make of the tables at `now`."""
     left: list[Left] = []
-    names = {int(row["id"]): f"A2B {row['tariffgroupname']}"[:64] for row in source.tariffgroup}
+    names = _tariff_names(source.tariffgroup)
     tariffs = tuple(_Tariffs(source, now, left).of(group, names[int(group["id"])]) for group in source.tariffgroup)
     accounts = tuple(_Accounts(source, now, names, left).all())
     return Plan(tariffs, accounts, tuple(left))
 
 
 # --- prices -----------------------------------------------------------------------------------------------------------
+
+
+def _tariff_names(groups: Sequence[Row]) -> dict[int, str]:
+    """By id. Names are not unique there, and the ledger does not tell capital letters or accents apart: names that are
+    alike get their ids, or two call plans would be one tariff."""
+    names = {int(row["id"]): str(row["tariffgroupname"]) for row in groups}
+    alike = Counter(map(_folded, names.values()))
+    return {
+        number: f"A2B {name}"[:64] if alike[_folded(name)] == 1 else f"A2B {name[:40]} ({number})"
+        for number, name in names.items()
+    }
+
+
+def _folded(name: str) -> str:
+    """As the ledger compares names, or less exactly."""
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(one for one in decomposed if not unicodedata.combining(one)).strip()
 
 
 class _Tariffs:
@@ -141,9 +164,12 @@ class _Tariffs:
         by = "buyrate" if int(group["lcrtype"]) == 0 else "rateinitial"
         rows = sorted(self._rows(group), key=lambda row: (Decimal(row[by]), int(row["id"])))
         taken: dict[str, list[PlannedRate]] = {}
+        untaken: list[Row] = []
         for row in rows:
-            for prefix in self._prefixes(row, rows):
-                self._take(row, prefix, taken)
+            untaken += [row for prefix in self._prefixes(row, rows) if not self._take(row, prefix, taken)]
+        sold = frozenset(taken)
+        for row in untaken:
+            self._bar(row, sold, taken)
         return PlannedTariff(name, tuple(rate for prefix in sorted(taken) for rate in taken[prefix]))
 
     def _rows(self, group: Row) -> Iterator[Row]:
@@ -166,14 +192,42 @@ class _Tariffs:
             return [digit for digit in "123456789" if digit not in known]
         return [prefix]
 
-    def _take(self, row: Row, prefix: str, taken: dict[str, list[PlannedRate]]) -> None:
+    def _take(self, row: Row, prefix: str, taken: dict[str, list[PlannedRate]]) -> bool:
+        """Whether it is as it was there; if not, it is listed."""
         reason = self._why_not(row, prefix)
         if reason is None and any(_overlap(row, other) for other in taken.get(prefix, [])):
             reason = f"prefix {prefix} has a rate that comes before it"
         if reason is not None:
             self._leave("cc_ratecard", row, reason)
-        elif row["stopdate"] is None or row["stopdate"] > self._now:
+        elif self._lasts(row):
             taken.setdefault(prefix, []).append(self._rate(row, prefix))
+        return reason is None
+
+    def _bar(self, row: Row, sold: frozenset[str], taken: dict[str, list[PlannedRate]]) -> None:
+        """A rate that is not taken must not leave its numbers to a shorter prefix, at another price. Of a pattern its
+        first digits count."""
+        matched = re.match("_?([0-9]{1,20})", str(row["dialprefix"]))
+        prefix = matched[1] if matched else ""
+        if self._lasts(row) and any(prefix[:digits] in sold for digits in range(1, len(prefix))):
+            rates = taken.setdefault(prefix, [])
+            rates += [
+                PlannedRate(
+                    prefix=prefix,
+                    destination=self._destination(row, prefix)[:64],
+                    price=Decimal(0),
+                    connect_fee=Decimal(0),
+                    initial_s=None,
+                    increment_s=1,
+                    schedule=None,
+                    effective_from=None if begins == EVER else begins,
+                    effective_to=None if ends == NEVER else ends,
+                    blocked=True,
+                )
+                for begins, ends in list(_gaps(row["startdate"] or EVER, row["stopdate"] or NEVER, rates))
+            ]
+
+    def _lasts(self, row: Row) -> bool:
+        return row["stopdate"] is None or row["stopdate"] > self._now
 
     @staticmethod
     def _why_not(row: Row, prefix: str) -> str | None:
@@ -225,6 +279,17 @@ def _overlap(row: Row, other: PlannedRate) -> bool:
     begins = row["startdate"] is None or other.effective_to is None or row["startdate"] < other.effective_to
     ends = row["stopdate"] is None or other.effective_from is None or row["stopdate"] > other.effective_from
     return begins and ends
+
+
+def _gaps(begins: datetime, ends: datetime, rates: Iterable[PlannedRate]) -> Iterator[tuple[datetime, datetime]]:
+    """The parts of a time in which none of these rates is in effect; they do not overlap."""
+    for rate in sorted(rates, key=lambda one: one.effective_from or EVER):
+        since = min(rate.effective_from or EVER, ends)
+        if begins < since:
+            yield begins, since
+        begins = max(begins, rate.effective_to or NEVER)
+    if begins < ends:
+        yield begins, ends
 
 
 def _schedule(price: Decimal, initial_s: int, increment_s: int) -> str | None:

@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 from billing import deck_cells as cell
 from billing.deck_columns import AMOUNTS, COLUMNS, INCREMENTS, NEEDED, Layout, find_layout, rows_of
 from billing.errors import InvalidDeck, InvalidTariff
+from billing.formulas import unmarked
 from billing.pricelist import rate_from_row
 from billing.rating import DESTINATION_CHARACTERS_MAX
 
@@ -117,6 +118,9 @@ class Deck:
 
     def _rates(self, line: int, cells: list[str]) -> list[StagedRate] | Problem:
         problems: list[str] = []
+        if any(map(str.strip, cells[self.layout.width :])):
+            columns = self.layout.width
+            problems.append(f"{len(cells)} cells, and there are {columns} columns: a delimiter within a cell?")
         prefixes = _told_of(problems, cell.prefixes, self._cell(cells, "prefix"))
         terms, wrong = self._terms_of(tuple(self._cell(cells, column) for column in _TERMS))
         problems += wrong
@@ -125,7 +129,7 @@ class Deck:
         begins = begins or self._from
         if ends and ends <= begins:
             problems.append(f"effective_to {_written(ends)}: not after {_written(begins)}, when it begins")
-        name = self._cell(cells, "destination")
+        name = unmarked(self._cell(cells, "destination"))
         if len(name) > (most := DESTINATION_CHARACTERS_MAX):
             problems.append(f"destination {name[:30]!r}..: {len(name)} characters, more than {most}")
         if problems or prefixes is None:

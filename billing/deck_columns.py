@@ -26,7 +26,7 @@ HEADER_LINES_MAX = 20
 _PRICE = re.compile(
     r"(new |current |sell(ing)? |buy(ing)? )?"
     r"(rate|price|cost|charge|tariff)s?"
-    r"( (in )?[a-z]{3})?"
+    r"( (in )?(?!sec|old)[a-z]{3})?"
     r"( ?(/|per|a) ?([a-z]{3} )?m(in(ute)?)?)?"
     r"|[a-z]{3} ?(/|per) ?min(ute)?"
 )
@@ -54,10 +54,12 @@ _SYNONYMS = {column: re.compile(pattern) for column, pattern in _NAMES.items()}
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each column of a deck is. `line`: the header's, 0 without one; `passed_over`: headers that nobody reads."""
+    """Where each column of a deck is. `line`: the header's, 0 without one; `width`: how many columns there are, also
+    without a name; `passed_over`: headers that nobody reads."""
 
     delimiter: str
     line: int
+    width: int
     places: Mapping[str, int]
     passed_over: tuple[str, ...] = ()
 
@@ -109,7 +111,7 @@ def _headers(sample: Sequence[str], mapping: Mapping[str, str], delimiter: str) 
         if all(column in places for column in NEEDED):
             used = set(places.values())
             passed = tuple(cell.strip() for number, cell in enumerate(cells) if number not in used and cell.strip())
-            yield Layout(delimiter, line, places, passed)
+            yield Layout(delimiter, line, len(cells), places, passed)
             return
 
 
@@ -159,8 +161,14 @@ def _without_header(sample: Sequence[str], mapping: Mapping[str, str], delimiter
     missing = [column for column in NEEDED if column not in places]
     if missing:
         raise InvalidDeck(f"without a header --map must say which column is {missing[0]}")
-    widest = max((len(cells), one) for one in DELIMITERS for _, cells in rows_of(sample[:1] or [""], one))
-    return Layout(delimiter or widest[1], 0, places)
+    candidates = (delimiter,) if delimiter else DELIMITERS
+    width, found = max((_width(sample, one), one) for one in candidates)
+    return Layout(found, 0, max(width, *(place + 1 for place in places.values())), places)
+
+
+def _width(sample: Sequence[str], delimiter: str) -> int:
+    """How many cells the first row has that is not empty."""
+    return next((len(cells) for _, cells in rows_of(sample, delimiter) if any(map(str.strip, cells))), 0)
 
 
 def _no_header(sample: Sequence[str], mapping: Mapping[str, str], delimiter: str | None) -> InvalidDeck:

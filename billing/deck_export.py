@@ -2,6 +2,7 @@
 
 In the ledger rates of one prefix may overlap: the one that began last counts, and when it ends the one before it counts
 again. In a deck that would be unclear, so each line is a time in which one rate is in effect, and no two overlap.
+A name that a spreadsheet would take for a formula is marked; an import takes the mark away.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from datetime import datetime
 from itertools import groupby, pairwise
 
 from billing.deck_columns import COLUMNS
+from billing.formulas import marked
 from billing.ledger_types import RateRow
 from billing.money import format_amount
 
@@ -57,7 +59,7 @@ def _lasts(row: RateRow, at: datetime) -> bool:
 def _cells(row: RateRow, begins: datetime, ends: datetime | None) -> list[str]:
     return [
         row.prefix,
-        row.destination,
+        marked(row.destination),
         format_amount(row.connect_fee),
         format_amount(row.price),
         str(row.per_s),

@@ -75,6 +75,10 @@ class DeckImport:
         """Each rate that would not be what it is."""
         return self._ledger.deck_changes(self._key)
 
+    def below_cost(self) -> tuple[int, str]:
+        """How many of its rates a reseller would sell under the price that he buys at, and the prefix of one."""
+        return self._surely(lambda: self._ledger.deck_below_cost(self._key))
+
     def apply(self) -> "DeckSummary":
         """All of it, or nothing. A tariff that was changed meanwhile is compared with again."""
         for tries in range(1, TRIES_MAX + 1):

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from billing.ledger_rows import amount_text, naive
 from billing.ledger_session import LedgerSession
+from billing.ledger_types import SavedRate
 
 
 class AdminLedger(LedgerSession):
@@ -42,8 +43,8 @@ class AdminLedger(LedgerSession):
         effective_from: datetime | None = None,
         effective_to: datetime | None = None,
         blocked: bool = False,
-    ) -> int:
-        """Make or change the rate of a prefix (from `effective_from`; None: since ever); its id.
+    ) -> SavedRate:
+        """Make or change the rate of a prefix (from `effective_from`; None: since ever).
 
         `schedule`: JSON as in billing.pricelist, instead of price and increments. Every change raises the tariff's
         version, and with it acts on the next call.
@@ -53,7 +54,7 @@ class AdminLedger(LedgerSession):
             initial_s, increment_s, free_seconds, None if max_cost is None else amount_text(max_cost), max_cost_rule,
             schedule, naive(effective_from), naive(effective_to), blocked,
         )  # fmt: skip
-        return int(rows[0]["id"])
+        return SavedRate(int(rows[0]["id"]), rows[0]["warning"])
 
     def remove_rate(self, tariff_id: int, prefix: str, effective_from: datetime | None = None) -> None:
         """Calls in progress keep the rate."""

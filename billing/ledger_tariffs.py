@@ -82,6 +82,11 @@ class TariffLedger(LedgerSession):
         staged."""
         return _summary(self._call("compare_deck", key, replace, naive(effective_from), rates))
 
+    def deck_below_cost(self, key: str) -> tuple[int, str]:
+        """How many rates of a deck a reseller would sell under his buy price, and the prefix of one."""
+        (row,) = self._call("deck_below_cost", key)
+        return int(row["rates"]), row["example"] or ""
+
     def deck_changes(self, key: str) -> Iterator[DeckChange]:
         """What a compared deck would do, by prefix, without what would stay as it is."""
         last = ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 AccountKind = Literal["reseller", "customer", "card"]
 AccountStatus = Literal["active", "suspended", "closed"]
@@ -629,6 +629,13 @@ class Tariff:
     version: int
     rates: int
     owner_name: str | None = None
+
+
+class SavedRate(NamedTuple):
+    """A rate that was made or changed. `warning`: that a reseller sells under his own buy price there; else None."""
+
+    rate_id: int
+    warning: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class Importer:
             schedule=rate.schedule,
             effective_from=since,
             effective_to=rate.effective_to,
+            blocked=rate.blocked,
         )
         self._outcome.written += 1
 
@@ -134,13 +135,14 @@ class Importer:
         self._opening(known, planned)
 
     def _limit(self, known: Account, planned: PlannedAccount) -> None:
+        """The status first: a run that breaks off between the two does both again."""
+        if planned.status != known.status:
+            self._admin.set_account_status(known.account_id, "suspended")
         changes: dict[str, object] = {
             "country_code": self._country_code, "max_calls": planned.max_calls, "expires_at": planned.expires_at,
         }  # fmt: skip
         if any(changes.values()):
             self._admin.set_account(known.account_id, **changes)
-        if planned.status != known.status:
-            self._admin.set_account_status(known.account_id, "suspended")
 
     def _number(self, known: Account, planned: PlannedAccount, pins: Mapping[str, str]) -> None:
         if planned.number is None or known.card_number is not None:
@@ -210,5 +212,5 @@ def opening_key(source: str, card_id: int) -> str:
 def _same(rate: PlannedRate, row: RateRow | None) -> bool:
     if row is None or (row.schedule is None) != (rate.schedule is None):
         return False
-    columns = ("destination", "price", "connect_fee", "initial_s", "increment_s", "schedule", "effective_to")
+    columns = ("destination", "price", "connect_fee", "initial_s", "increment_s", "schedule", "effective_to", "blocked")
     return all(getattr(rate, name) == getattr(row, name) for name in columns)

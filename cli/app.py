@@ -101,6 +101,8 @@ def main(words: list[str]) -> int:
         return _fail(str(error), EXIT_USAGE)
     except MeterlineError as error:
         return _fail(str(error), EXIT_FAILED)
+    except OSError as error:  # a file that cannot be read or written
+        return _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), EXIT_FAILED)
     except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0

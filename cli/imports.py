@@ -127,19 +127,21 @@ def _trunk(ledger: Ledger, name: str | None) -> int | None:
 
 def _show(what: Plan, outcome: Outcome, currency: str, *, dry_run: bool, as_json: bool) -> None:
     left = (*what.left, *outcome.left)
-    rates = sum(len(one.rates) for one in what.tariffs)
+    rates = [rate for one in what.tariffs for rate in one.rates]
+    barred = sum(rate.blocked for rate in rates)
     credit = sum((one.balance for one in what.accounts), Decimal(0))
     behind = sum((one.amount for one in left if one.amount is not None), Decimal(0))
     if as_json:
         show_json({
-            "dry_run": dry_run, "tariffs": len(what.tariffs), "rates": rates, "accounts": len(what.accounts),
-            "currency": currency, "credit": credit, "credit_left": behind, "written": outcome.written, "left": left,
+            "dry_run": dry_run, "tariffs": len(what.tariffs), "rates": len(rates) - barred, "barred": barred,
+            "accounts": len(what.accounts), "currency": currency, "credit": credit, "credit_left": behind,
+            "written": outcome.written, "left": left,
         })  # fmt: skip
         return
     rows = [(one.table, one.row, one.reason, money(one.amount)) for one in left]
     show_table(f"{len(left)} left as they are", ("table", "id", "why", f">{currency}"), rows)
     print(
-        f"{len(what.accounts)} accounts with {money(credit)} {currency}, {len(what.tariffs)} tariffs, {rates} rates; "
-        f"{money(behind)} {currency} stay behind"
+        f"{len(what.accounts)} accounts with {money(credit)} {currency}, {len(what.tariffs)} tariffs, "
+        f"{len(rates) - barred} rates, {barred} barred; {money(behind)} {currency} stay behind"
     )
     print("nothing was changed" if dry_run else f"{outcome.written} things written")

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from billing.formulas import FORMULA
+
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 

@@ -144,7 +144,7 @@ def set_rate(
     """
     steps = _increments(increments)
     with opened("admin") as ledger:
-        rate_id = ledger.put_rate(
+        saved = ledger.put_rate(
             tariff_deck.tariff_named(ledger, name).tariff_id,
             prefix,
             destination or prefix,
@@ -158,9 +158,11 @@ def set_rate(
             blocked=blocked,
         )
     if as_json:
-        show_json({"tariff": name, "prefix": prefix, "rate_id": rate_id})
+        show_json({"tariff": name, "prefix": prefix, "rate_id": saved.rate_id, "warning": saved.warning})
     else:
         print(f"{name}: prefix {prefix} costs {price} for {per_s} s")
+        if saved.warning:
+            print(saved.warning)
 
 
 @commands.command("remove-rate")

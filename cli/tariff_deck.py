@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -21,11 +21,11 @@ from billing import deck_export
 from billing.deck import Deck, DeckFormat, Problem, TariffTerms
 from billing.deck_import import DeckImport
 from billing.deck_types import DeckChange, DeckSummary
-from billing.errors import InvalidDeck, LedgerUnavailable, MeterlineError
+from billing.errors import LedgerUnavailable, MeterlineError
 from billing.ledger import Ledger
 from billing.ledger_types import Tariff
 from cli.ledger import NotFound, actor, opened
-from cli.output import moment, money, plain, show_json, show_table
+from cli.output import csv_cell, moment, money, plain, show_json, show_table
 from cli.values import BadInput, instant, whole_number
 
 TIMEOUT_S = 1800.0
@@ -85,28 +85,28 @@ def import_deck(
     begins = instant(effective, "--effective") if effective else None
     with opened("admin", TIMEOUT_S) as ledger, _opened_file(file) as (stream, size):
         found = tariff_named(ledger, name)
-        problems = _Problems(file, quiet=as_json)
+        problems = _Problems(file, as_json=as_json)
         with _Steps(size, shown=not as_json) as steps:
             terms = TariffTerms(found.decimals, found.rounding, found.zone)
             default = begins or ledger.server_time().replace(microsecond=0, tzinfo=UTC)
             deck = Deck(stream, form, terms, default, steps.read)
             with DeckImport(ledger, str(ULID()), name, actor()) as importing:
-                importing.stage(deck, problems.add)
-                for one in importing.conflicts():
-                    problems.add(Problem(one.line, _conflict_text(one.problem, one.prefix, one.other_line)))
-                if problems.count:
-                    problems.end(name, as_json=as_json)
+                _stage(importing, deck, problems, name)
                 steps.begin("comparing")
                 cutoff = begins if begins or "effective_from" in deck.layout.places else default
                 summary = importing.compare(replace=replace, effective_from=cutoff)
+                below_cost, example = importing.below_cost()
                 listed = _listed(importing.changes(), most if dry_run else 0, changes)
                 if not dry_run:
                     steps.begin("writing")
                     summary = _applied(importing, name)
     if as_json:
-        told = {"tariff": name, "dry_run": dry_run, "passed_over": list(deck.layout.passed_over), "problems": []}
-        show_json({**told, **plain(summary), "changes": listed})
+        about = {"tariff": name, "dry_run": dry_run, "passed_over": list(deck.layout.passed_over), "problems": []}
+        show_json({**about, **plain(summary), "below_cost": below_cost, "changes": listed})
     else:
+        if below_cost:
+            told = f"{below_cost} rates are under what {found.owner_name} buys at, such as prefix {example}"
+            print(f"below_cost: {told}: see meterline reseller below-cost")
         _show(name, summary, listed, deck.layout.passed_over, dry_run=dry_run)
 
 
@@ -127,9 +127,12 @@ def export(
         if file == "-":
             csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
             return
-        with Path(file).open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            count = sum(1 for line in lines if writer.writerow(line))
+        try:
+            with Path(file).open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                count = sum(1 for line in lines if writer.writerow(line))
+        except LedgerUnavailable as error:
+            raise LedgerUnavailable(f"{error}; {file} is not the whole tariff") from None
     if as_json:
         show_json({"tariff": name, "file": file, "rates": count - 1})
     else:
@@ -176,11 +179,8 @@ def _opened_file(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
     if file == "-":
         yield sys.stdin.buffer, None
         return
-    try:
-        with Path(file).open("rb") as stream:
-            yield stream, Path(file).stat().st_size
-    except OSError as error:
-        raise InvalidDeck(f"{file}: {error.strerror}") from None
+    with Path(file).open("rb") as stream:
+        yield stream, Path(file).stat().st_size
 
 
 # --- what goes on -----------------------------------------------------------------------------------------------------
@@ -217,24 +217,35 @@ class _Steps:
 class _Problems:
     """Lines that are wrong: told as they are found, so that a hopeless deck fills no memory; kept for JSON."""
 
-    def __init__(self, file: str, *, quiet: bool) -> None:
-        self._file, self._quiet = file, quiet
+    def __init__(self, file: str, *, as_json: bool) -> None:
+        self.file, self._as_json = file, as_json
         self._kept: list[Problem] = []
         self.count = 0
 
     def add(self, problem: Problem) -> None:
         self.count += 1
-        if self._quiet:
+        if self._as_json:
             self._kept.append(problem)
         else:
-            print(f"{self._file}: line {problem.line}: {problem.text}", file=sys.stderr)
+            print(f"{self.file}: line {problem.line}: {problem.text}", file=sys.stderr)
 
-    def end(self, tariff: str, *, as_json: bool) -> None:
-        if as_json:
+    def end(self, tariff: str) -> None:
+        if self._as_json:
             show_json({"tariff": tariff, "problems": self._kept})
             raise typer.Exit(PROBLEMS_FOUND)
         lines = "line is" if self.count == 1 else "lines are"
-        raise WrongDeck(f"{self._file}: {self.count} {lines} wrong, so tariff {tariff} stays as it was")
+        raise WrongDeck(f"{self.file}: {self.count} {lines} wrong, so tariff {tariff} stays as it was")
+
+
+def _stage(importing: DeckImport, deck: Deck, problems: _Problems, tariff: str) -> None:
+    """A deck without a wrong line, and with a rate: replacing a tariff by nothing would empty it."""
+    rates = importing.stage(deck, problems.add)
+    for one in importing.conflicts():
+        problems.add(Problem(one.line, _conflict_text(one.problem, one.prefix, one.other_line)))
+    if problems.count:
+        problems.end(tariff)
+    if not rates:
+        raise WrongDeck(f"{problems.file}: there is no rate in it, so tariff {tariff} stays as it was")
 
 
 def _conflict_text(problem: str, prefix: str, other_line: int) -> str:
@@ -268,12 +279,8 @@ def _listed(found: Iterator[DeckChange], most: int, file: Path | None) -> list[D
     return listed
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Decimal):
-        return money(value)
-    return moment(value) if isinstance(value, datetime) else value
+def _cell(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else csv_cell(value)
 
 
 def _show(

@@ -53,8 +53,8 @@ _CONFIGURE = (
     "put_shown_number", "remove_shown_number",
 )  # fmt: skip
 _TARIFFS = (
-    "create_tariff", "set_tariff", "open_deck", "stage_rates", "deck_problems", "compare_deck", "apply_deck",
-    "discard_deck",
+    "create_tariff", "set_tariff", "open_deck", "stage_rates", "deck_problems", "compare_deck", "deck_below_cost",
+    "apply_deck", "discard_deck",
 )  # fmt: skip
 _WHO_CALLS = (
     "add_user", "set_user", "suspend_user", "resume_user", "remove_user", "set_user_password", "remove_user_password",

@@ -1,19 +1,24 @@
--- Refuses to pay a voucher into a closed account, a card that was not sold yet, or a reseller. Internal.
+-- Refuses to pay a voucher into a closed account, a card that was not sold yet or is expired (its holder could not use
+-- the money), or a reseller. Internal.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE check_redeemer(IN p_account_id BIGINT UNSIGNED)
 SQL SECURITY DEFINER
 READS SQL DATA
 BEGIN
   DECLARE v_name VARCHAR(64);
-  DECLARE v_kind VARCHAR(16);
-  DECLARE v_is_unsold BOOLEAN;
+  DECLARE v_wrong VARCHAR(16);
 
   CALL check_movable('voucher', p_account_id, NULL);
-  SELECT account.name, account.kind, card.account_id IS NOT NULL AND card.activated_at IS NULL
-    INTO v_name, v_kind, v_is_unsold
+  SELECT account.name,
+         CASE
+           WHEN account.kind = 'reseller' THEN 'a reseller'
+           WHEN card.account_id IS NOT NULL AND card.activated_at IS NULL THEN 'not activated'
+           WHEN account.kind = 'card' AND account.expires_at <= UTC_TIMESTAMP(6) THEN 'expired'
+         END
+    INTO v_name, v_wrong
     FROM account LEFT JOIN card ON card.account_id = account.id
    WHERE account.id = p_account_id;
-  IF v_kind = 'reseller' OR v_is_unsold THEN
+  IF v_wrong IS NOT NULL THEN
     CALL refuse(CONCAT('invalid_content: a voucher is for an active card or a customer, and ', v_name, ' is ',
-                       IF(v_is_unsold, 'not activated', 'a reseller')));
+                       v_wrong));
   END IF;
 END

@@ -42,6 +42,9 @@ BEGIN
   CALL check_amount(CONCAT('value of ', v_what), p_value, v_value);
   CALL check_dial_plan(v_what, p_country_code, NULL, NULL);
   CALL check_cards(v_what, p_cards);
+  IF p_expires_days NOT BETWEEN 1 AND 36500 THEN
+    CALL refuse(CONCAT('invalid_content: ', v_what, ': days after first use are 1 to 36500, not ', p_expires_days));
+  END IF;
 
   BEGIN
     -- Its name, its key or one of its numbers is taken; two who repeat one batch at once wait for each other at its row.

@@ -60,6 +60,10 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
     CALL raise_tariff_version(p_tariff_id, v_version);
+    IF EXISTS (SELECT 1 FROM tariff WHERE id = p_tariff_id AND v_max_cost <> ROUND(v_max_cost, decimals)) THEN
+      -- It could not be charged, and every call to the prefix would be refused.
+      CALL refuse(CONCAT('invalid_content: ', v_what, ': max_cost has more decimals than its tariff'));
+    END IF;
     INSERT INTO rate (
       tariff_id, prefix, destination, connect_fee, price, per_s, initial_s, increment_s, free_seconds, max_cost,
       max_cost_rule, schedule, effective_from, effective_to, blocked

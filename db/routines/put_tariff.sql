@@ -28,6 +28,7 @@ BEGIN
     ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), owner_account_id = p_owner_account_id, currency = p_currency,
       decimals = p_decimals, rounding = p_rounding, zone = p_zone, version = version + 1;
     SET v_id = LAST_INSERT_ID();
+    CALL check_max_costs(p_name, v_id, p_decimals);
     COMMIT;
   END;
   SELECT v_id AS id;

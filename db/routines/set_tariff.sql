@@ -11,7 +11,6 @@ MODIFIES SQL DATA
 BEGIN
   DECLARE v_id BIGINT UNSIGNED;
   DECLARE v_version BIGINT UNSIGNED;
-  DECLARE v_prefix VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin;
 
   CALL refuse_in_transaction('set_tariff');
   IF TRIM(p_name) = '' THEN
@@ -33,14 +32,7 @@ BEGIN
     START TRANSACTION READ WRITE;
     CALL find_tariff(p_tariff, v_id);
     CALL raise_tariff_version(v_id, v_version);
-    -- A rate whose max_cost could not be charged would refuse every call to its prefix.
-    SELECT prefix INTO v_prefix FROM rate
-     WHERE tariff_id = v_id AND max_cost <> ROUND(max_cost, p_decimals)
-     LIMIT 1;
-    IF v_prefix IS NOT NULL THEN
-      CALL refuse(CONCAT('invalid_content: tariff ', p_tariff, ' cannot have ', p_decimals,
-                         ' decimals: max_cost of prefix ', v_prefix, ' has more'));
-    END IF;
+    CALL check_max_costs(p_tariff, v_id, p_decimals);
     UPDATE tariff
        SET name = COALESCE(p_name, name), decimals = COALESCE(p_decimals, decimals),
            rounding = COALESCE(p_rounding, rounding), zone = COALESCE(p_zone, zone)

@@ -83,7 +83,7 @@ def test_a_batch_is_all_or_nothing(bank: Bank) -> None:
         ({"cards": [("12345", "123456")]}, "with the hash of its PIN"),
         ({"name": " "}, "a batch needs a name"),
         ({"name": "x" * 49}, "Data too long"),
-        ({"expires_days": 0, "zone_offsets": [("1970-01-01 00:00:00", 0)]}, "card_batch_days"),
+        ({"expires_days": 0, "zone_offsets": [("1970-01-01 00:00:00", 0)]}, "first use are 1 to 36500, not 0"),
         ({"expires_days": 3}, "offsets of zone UTC are not given"),
         ({"country_code": "12345"}, "Data too long"),
         ({"country_code": "+49"}, r"country_code \+49 is not 1 to 3 digits"),

@@ -18,7 +18,7 @@ import pytest
 from pymysql.constants import CLIENT
 
 from billing import authorization, cards
-from billing.errors import LedgerUnavailable
+from billing.errors import LedgerUnavailable, Refused
 from billing.ledger import Ledger
 from billing.rates import RateLookup
 from cli import slips
@@ -360,6 +360,32 @@ def test_prices_are_those_of_before_to_the_last_decimal(run: Run, bank: Bank, so
     assert [Decimal("0.2"), Decimal("0.24"), Decimal("0.36")] == [cost("4915123", at) for at in (10, 12, 13)]
     assert Decimal(1) == cost("33123", 61)
     assert Decimal(9) == cost("81312345", 1)
+    for left in ("44123", "39512"):  # their rates are not taken, and the default's price is not theirs
+        with pytest.raises(Refused, match=f"destination_barred: .* prefix {left[:2]} "):
+            cost(left, 1)
+
+
+@pytest.mark.parametrize("lost", ["set_account_status", "set_account"])
+def test_a_run_that_broke_off_does_not_let_a_suspended_card_call(
+    run: Run, bank: Bank, source: str, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Whatever it was at: the next one takes its status over, before its number and its money."""
+    new = {"set_account": 41, "set_account_status": 42}[lost]
+    bank.sql(f"UPDATE {source}.cc_card SET id = %s, username = %s WHERE id = 4", new, f"47110004{new}")
+    change = getattr(Ledger, lost)
+
+    def breaks_off(ledger: Ledger, account: int, *words: Any, **settings: Any) -> None:
+        if next(one for one in ledger.accounts() if one.account_id == account).name == f"a2b-{new}":
+            raise LedgerUnavailable("away")
+        change(ledger, account, *words, **settings)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, lost, breaks_off)
+        code, _, told = run("import", "a2billing", "--source-database", source, "--pin-digits", "4")
+        assert (1, True) == (code, told.endswith(": away\n"))
+    moved(run, source, "--pin-digits", "4")
+    (card,) = [one for one in bank.cashier.accounts() if one.name == f"a2b-{new}"]
+    assert ("suspended", 1, f"47110004{new}") == (card.status, card.max_calls, card.card_number)
 
 
 def test_new_pins_are_printed_once(run: Run, bank: Bank, source: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`meterline tariff`: each command as a person calls it, for people and as JSON."""
 
+import csv
 import io
 import json
 import sys
@@ -166,6 +167,49 @@ def test_what_cannot_be_asked_for(
     """One line that names the option."""
     written(tmp_path, "prefix,price\n49,1\n")
     assert told in shell("import", name, *words, code=code)
+
+
+def test_a_deck_without_a_rate_ends_none(shell: Shell, name: str, tmp_path: Path) -> None:
+    """With --replace it would empty the tariff: a file that broke off behind its header."""
+    shell("set-rate", name, "49", "1")
+    for text, more in (("prefix,price\n", ()), ("", ("--no-header", "--map", "prefix=1,price=2"))):
+        told = shell("import", name, written(tmp_path, text), "--replace", *more, code=1)
+        assert f"there is no rate in it, so tariff {name} stays as it was" in told
+    assert ["49"] == [one["prefix"] for one in shell.json("rates", name)]
+
+
+def test_selling_under_the_buy_price_is_told_when_it_is_saved(shell: Shell, bank: Bank, tmp_path: Path) -> None:
+    """Of a single rate, and of a deck, in the dry run too; and the import goes on."""
+    buys, sells, owner = (f"{what} {new_key()}" for what in ("buys", "sells", "reseller"))
+    shell("add", buys, "EUR")
+    shell("import", buys, written(tmp_path, "prefix,price,connect_fee\n49,0.30,0\n4915,0.90,0\n43,0.2,0.1\n"))
+    bank.admin.create_account("reseller", owner, None, None, buys)
+    shell("add", sells, "EUR", "--owner", owner)
+    deck = written(tmp_path, "prefix,price,blocked\n49,0.40,\n491512,0.80,\n43,0.3,\n1,0.01,\n4916,0.1,yes\n")
+    told = f"below_cost: 2 rates are under what {owner} buys at, such as prefix 43: see meterline reseller below-cost"
+    assert told in shell("import", sells, deck, "--dry-run")
+    assert 2 == shell.json("import", sells, deck)["below_cost"]
+    assert "below_cost" not in shell("import", buys, deck)
+    assert "below_cost: 49 is sold at 0.290000" in shell("set-rate", sells, "49", "0.29")
+    assert shell.json("set-rate", sells, "49", "0.28")["warning"].startswith("below_cost: 49 is sold at 0.280000")
+    assert shell.json("set-rate", sells, "49", "9")["warning"] is None
+
+
+def test_files_that_cannot_be_written_and_names_that_are_formulas(shell: Shell, name: str, tmp_path: Path) -> None:
+    """One line that names the file, and nothing is changed; a carrier's name stays a text in a spreadsheet."""
+    deck = written(tmp_path, "prefix,price,name\n49,1,=1+1\n")
+    nowhere = str(tmp_path / "none" / "file.csv")
+    assert f"meterline: {nowhere}: No such file or directory\n" == shell("export", name, nowhere, code=1)
+    assert f"meterline: {nowhere}: No such file" in shell("import", name, deck, "--changes", nowhere, code=1)
+    assert [] == shell.json("rates", name, "--all")
+    changes = tmp_path / "changes.csv"
+    shell("import", name, deck, "--changes", str(changes))
+    (row,) = csv.DictReader(changes.read_text().splitlines())
+    assert ("new", "'=1+1", "1.00", "no", "") == tuple(
+        row[column] for column in ("kind", "destination", "price", "blocked", "old_price")
+    )
+    assert "49,'=1+1," in shell("export", name)
+    assert "=1+1" == shell.json("rates", name)[0]["destination"]
 
 
 def test_columns_by_name_and_values_for_all_lines(shell: Shell, name: str, tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ EXECUTE = {
         "issue_cards", "issue_vouchers", "put_card", *CARDS,
         "account_statement", "archivable", "archive", "audit_archive", "export_cdrs",
         "add_bundle", "change_bundle", "remove_bundle", "assign_bundle", "unassign_bundle",
-        "create_tariff", "set_tariff", "open_deck", "stage_rates", "deck_problems", "compare_deck", "apply_deck",
-        "discard_deck",
+        "create_tariff", "set_tariff", "open_deck", "stage_rates", "deck_problems", "compare_deck",
+        "deck_below_cost", "apply_deck", "discard_deck",
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
     },
 }  # fmt: skip

@@ -113,6 +113,41 @@ def test_a_rate_that_would_charge_something_else_is_left(row, reason):
     assert reason in left.reason
 
 
+@pytest.mark.parametrize("dialprefix", ["4915", "_4915ZX."])
+def test_a_rate_that_is_left_is_not_sold_at_the_price_of_a_shorter_prefix(dialprefix):
+    """There its numbers would have cost more, or less: they are barred for as long as it would have counted."""
+    hours = {"dialprefix": dialprefix, "rateinitial": Decimal(9), "starttime": 480}
+    taken, left = rates_of({}, hours, hours | {"endtime": 5000}, {"dialprefix": "491512"}, hours | {"stopdate": NOW})
+    assert ["49", "4915", "491512"] == [rate.prefix for rate in taken]
+    assert [(False, RATE["startdate"]), (True, RATE["startdate"]), (False, RATE["startdate"])] == [
+        (rate.blocked, rate.effective_from) for rate in taken]  # fmt: skip
+    assert {RATE["stopdate"]} == {rate.effective_to for rate in taken}
+    assert ["2", "3", "5"] == [one.row for one in left]
+
+
+def test_a_rate_that_is_left_bars_only_when_no_other_of_its_prefix_counts():
+    """Before, between and behind those that are taken; and nothing where no shorter prefix is sold."""
+    hours = {"starttime": 480, "dialprefix": "4915", "startdate": None, "stopdate": None}
+    years = [{"dialprefix": "4915", "startdate": at(year, 1, 1), "stopdate": at(year + 1, 1, 1)}
+             for year in (2026, 2030)]  # fmt: skip
+    taken, _ = rates_of({}, hours, *years)
+    assert [(2020, 2026), (2027, 2030), (2031, None)] == [
+        tuple(moment and moment.year for moment in (rate.effective_from, rate.effective_to))
+        for rate in taken if rate.blocked]  # fmt: skip
+    assert ((), ()) == (rates_of(hours)[0], rates_of(hours | {"dialprefix": "_X."}, {"dialprefix": "49"})[0][1:])
+    by_default, _ = rates_of({"dialprefix": "defaultprefix"}, hours)
+    assert [("4", False), ("4915", True), ("5", False)] == [(one.prefix, one.blocked) for one in by_default[3:6]]
+
+
+def test_call_plans_whose_names_are_alike_are_tariffs_of_their_own():
+    """Names are not unique there, and the ledger takes no notice of capitals and accents."""
+    groups = [GROUP | {"id": number, "tariffgroupname": name}
+              for number, name in enumerate(("Retail", "RETAIL ", "Rétail", "Other", "x" * 50, "X" * 50), start=1)]
+    names = [one.name for one in plan(replace(EMPTY, tariffgroup=groups), NOW).tariffs]
+    assert ["A2B Retail (1)", "A2B RETAIL  (2)", "A2B Rétail (3)", "A2B Other"] == names[:4]
+    assert [f"A2B {'x' * 40} (5)", f"A2B {'X' * 40} (6)"] == names[4:]
+
+
 def test_of_two_plans_with_one_prefix_the_one_that_would_be_tried_first_is_taken():
     """By selling price (1) or buying price (0), and the other is listed; one that begins when the first ends is not."""
     dear, cheap = {"rateinitial": Decimal("0.9"), "buyrate": Decimal("0.1")}, {"rateinitial": Decimal("0.5"),

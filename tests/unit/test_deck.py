@@ -136,6 +136,8 @@ def test_a_value_for_all_lines():
         ("\n \n", {}, "the deck is empty"),
         ("a,b,c\n1,2,3\n", {}, "no header with a prefix and a price .* 'a', 'b', 'c'"),
         ("prefix,name\n49,Germany\n", {}, "no header with a prefix and a price"),
+        ("prefix,rate sec\n49,1\n", {}, "no header with a prefix and a price"),
+        ("prefix,rate old\n49,1\n", {}, "no header with a prefix and a price"),
         ("prefix,rate\n49,1\n", {"mapping": {"price": "tariff"}}, "--map price='tariff': there is no such header"),
         ("prefix,rate,old price\n49,1,2\n", {"mapping": {"cost": "rate"}}, "--map 'cost': there is no such column"),
         ("prefix,rate,cost\n49,1,2\n", {}, "'rate' and 'cost' both look like price"),
@@ -186,6 +188,18 @@ def test_decimal_commas_are_found_out():
     assert ["0.0087"] == [one["price"] for one in rates('Code,Rate\n49,"0,0087"\n')]
     assert ["0.5"] == [one["price"] for one in rates("Code;Rate\n49;0,5\n", decimal=",")]
     assert {3: "price '0.5': a point, where decimals have a comma"} == wrong("Code;Rate\n49;0,5\n33;0.5\n", decimal=",")
+
+
+def test_a_decimal_comma_that_is_the_delimiter_too_makes_no_price_of_nothing():
+    """0,10 without quotes is two cells: a line with more cells than columns is no rate. Empty ones do not count."""
+    told = "{} cells, and there are 3 columns: a delimiter within a cell?"
+    text = "Code,Name,Rate\n49,Germany,0,10\n33,France,0.1\n44,UK,0.2, ,\n1,Canada, and USA,0.3\n"
+    assert [2, 5] == list(wrong(text))
+    assert told.format(4) == wrong(text)[2]
+    by_number = {"mapping": {"prefix": "1", "price": "3"}, "header": False}
+    assert {3: told.format(4)} == wrong('\n"49",Germany,"0.1"\n49,Germany,0,10\n', **by_number)
+    assert {3: told.format(4)} == wrong('49,"two\nlines",1\n49,Germany,0,10\n', **by_number)
+    assert [] == rates("Code,Name,Rate,,\n49,Germany,0.1,old,0.2\n")[1:]
 
 
 def test_zeros_after_the_sixth_decimal_are_nothing():
@@ -377,6 +391,17 @@ def test_an_export_is_read_as_it_is():
     )  # fmt: skip
     assert ("0.03", "2026-12-06 12:00:00") == (second["price"], second["effective_from"])
     assert ("50", "effective_to" in third) == (third["prefix"], False)
+
+
+@pytest.mark.parametrize(
+    "name", ["=cmd|' /C calc'!A0", "+1 Canada", "-", "@x", "'s-Hertogenbosch", "'=x", "''=x", "Oman"]
+)
+def test_a_name_that_looks_like_a_formula_is_none_in_an_export(name):
+    """A carrier chose it, and a spreadsheet would run it; it comes back as it was."""
+    _, line = deck_export.lines([[rate_row("49", destination=name)]])
+    assert line[1][0] not in "=+-@"
+    (rate,) = rates("\n".join([",".join(deck_export.COLUMNS), ",".join(line)]))
+    assert name == rate["destination"]
 
 
 def test_an_export_of_a_day_has_only_what_is_in_effect_then():
