@@ -18,7 +18,9 @@ READER = "meterline_reader"
 """Definer of every view. Locked; may only SELECT, so that no view can be written through, whatever is granted on it."""
 OWNERS_HOST = "localhost"
 ADMINISTRATOR = "meterline_administrator"
-"""A role of the server with the rights of the admin's login, for people: GRANT meterline_administrator TO anna."""
+"""A role of the server with the rights of the admin's login, for people: GRANT meterline_administrator TO anna.
+
+It reads no hash of a password or PIN: who has an HA1 can call as its user. So not identify_digest, nor identify_card."""
 
 
 class Right(NamedTuple):
@@ -108,8 +110,8 @@ _CASHIER = _execute(
 ) | _tables("SELECT", _REPORTS)
 _ADMIN = (
     _execute((
-        *_CONFIGURE, *_TARIFFS, *_ISSUE, *_CARDS, *_WHO_CALLS, *_BUNDLES, *_IDENTIFY, *_READ, "acknowledge_alarms",
-        "archive",
+        *_CONFIGURE, *_TARIFFS, *_ISSUE, *_CARDS, *_WHO_CALLS, *_BUNDLES, *_READ, "acknowledge_alarms", "archive",
+        "identify_account", "identify_caller_number",
     ))
     | _tables("SELECT", f"{_REPORTS} v_config_version v_deck_change")
     | _tables("SELECT", "account user trunk trunk_address credential_caller_number tariff rate")
