@@ -101,6 +101,8 @@ def main(words: list[str]) -> int:
         return _fail(str(error), EXIT_USAGE)
     except MeterlineError as error:
         return _fail(str(error), EXIT_FAILED)
+    except OSError as error:  # a file that somebody named, or a full disk
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), EXIT_FAILED)
     except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
