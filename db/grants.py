@@ -20,7 +20,8 @@ OWNERS_HOST = "localhost"
 ADMINISTRATOR = "meterline_administrator"
 """A role of the server with the rights of the admin's login, for people: GRANT meterline_administrator TO anna.
 
-It reads no hash of a password or PIN: who has an HA1 can call as its user. So not identify_digest, nor identify_card."""
+It reads no hash: who has an HA1 can call as its user, and a PIN is soon found from its hash by who knows card_pin_key.
+Therefore only the nodes execute identify_digest and identify_card."""
 
 
 class Right(NamedTuple):
@@ -106,7 +107,7 @@ _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "v_bundle_prefix v_live_bundle",
 )
 _CASHIER = _execute(
-    (*_MONEY, *_SELL, *_CARDS, *_READ, "identify_account", "identify_card", "acknowledge_alarms")
+    (*_MONEY, *_SELL, *_CARDS, *_READ, "identify_account", "acknowledge_alarms")
 ) | _tables("SELECT", _REPORTS)
 _ADMIN = (
     _execute((

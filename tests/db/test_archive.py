@@ -139,8 +139,8 @@ def test_the_largest_batch_of_long_chains_is_moved(bank: Bank) -> None:
     key, at = "CONCAT('01CA', LPAD(seq, 22, '0'))", "NOW() - INTERVAL 100 DAY"
     bank.sql(
         "INSERT INTO cdr (call_key, node, account_id, caller, callee, dialled, source, sip_call_id, opened_at,"
-        f" ended_at, result, settled_at) SELECT {key}, 'n', {chain[0]}, '', '', '', '', '', {at}, {at}, 'answered', {at}"
-        f" FROM seq_1_to_{calls}"
+        f" ended_at, result, settled_at) SELECT {key}, 'n', {chain[0]}, '', '', '', '', '', {at}, {at}, 'answered',"
+        f" {at} FROM seq_1_to_{calls}"
     )
     of_each = f"FROM purse JOIN seq_1_to_{calls}"
     bank.sql(
@@ -304,8 +304,7 @@ def test_an_export_meanwhile_misses_nothing_and_repeats_nothing(bank: Bank) -> N
 
     def work(_: Ledger, number: int) -> list[str]:
         if number == 0:
-            for _batch in bank.admin.archive(BORDER, 3):
-                made.append(call(bank, account, charges=("0.01",)))
+            made.extend(call(bank, account, charges=("0.01",)) for _batch in bank.admin.archive(BORDER, 3))
             finished.set()
             return []
         reader, at, found = bank.another("cashier", lock_wait_s=30), had[-1].position, []
