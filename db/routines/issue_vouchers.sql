@@ -33,6 +33,10 @@ BEGIN
   CALL check_batch_name(p_batch);
   CALL check_amount(CONCAT('value of ', v_what), p_value, v_value);
   CALL check_codes(v_what, p_code_hashes);
+  IF NOT COALESCE(p_currency REGEXP '\\A[A-Z]{3}\\z', FALSE) THEN
+    CALL refuse(CONCAT('invalid_content: ', v_what, ': a currency is three capital letters, not ',
+                       COALESCE(JSON_QUOTE(p_currency), 'NULL')));
+  END IF;
 
   BEGIN
     -- Its name, its key or one of its codes is taken; two who repeat one batch at once wait for each other at its row.
