@@ -20,7 +20,7 @@ class ImportLedger(LedgerSession):
 
     def card_owner(self, number: str) -> int | None:
         """The account whose number this is."""
-        rows = self._select("SELECT account_id FROM v_account WHERE card_number = CONVERT(%s USING ascii)", number)
+        rows = self._select("SELECT account_id FROM v_card_number WHERE number = CONVERT(%s USING ascii)", number)
         return int(rows[0]["account_id"]) if rows else None
 
     def digest_owner(self, username: str, realm: str) -> int | None:

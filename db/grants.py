@@ -79,7 +79,7 @@ _REPORTS = (
     "v_username v_caller_number v_prefix_rule v_premium_prefix v_end_mark v_parent_hold v_below_cost "
     "v_carrier_state v_shown_number v_margin "
     "v_bundle v_bundle_plan v_bundle_prefix v_live_bundle v_cdr_bundle "
-    "v_card v_batch v_voucher v_voucher_batch v_voucher_refusal "
+    "v_card v_card_number v_batch v_voucher v_voucher_batch v_voucher_refusal "
     "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention "
     "v_charged_leg v_correction v_deck"
 )
