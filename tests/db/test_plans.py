@@ -88,7 +88,7 @@ def filled(server: PrivateMariaDB) -> Iterator[Bank]:
         ("cashier", lambda ledger: ledger.cdrs(call_key="01CA" + "7".zfill(22))),
         ("cashier", lambda ledger: ledger.entries(limit=20)),
         ("cashier", lambda ledger: ledger.entries(account_id=BUSY, limit=20)),
-        ("cashier", lambda ledger: ledger.card_owner("4711000815")),
+        ("cashier", lambda ledger: ledger.card_owner("4711000815") or ""),
         ("cashier", lambda ledger: ledger.top_up("03CA" + "7".zfill(22), BUSY, "1", "ann")),
     ],
 )
