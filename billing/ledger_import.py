@@ -20,13 +20,13 @@ class ImportLedger(LedgerSession):
 
     def card_owner(self, number: str) -> int | None:
         """The account whose number this is."""
-        rows = self._select("SELECT account_id FROM v_account WHERE card_number = CONVERT(%s USING ascii)", number)
+        rows = self._select("SELECT account_id FROM v_card_number WHERE number = CONVERT(%s USING ascii)", number)
         return int(rows[0]["account_id"]) if rows else None
 
     def digest_owner(self, username: str, realm: str) -> int | None:
         """The account whose user has this SIP user name."""
-        rows = self._call("identify_digest", username, realm)
-        return int(rows[0]["account_id"]) if rows and rows[0]["ha1_md5"] else None
+        rows = self._select("SELECT account_id FROM v_username WHERE username = %s AND realm = %s", username, realm)
+        return int(rows[0]["account_id"]) if rows else None
 
     def caller_number_owner(self, trunk_id: int, number: str) -> int | None:
         """The account whose calls come from this number on a trunk."""

@@ -108,7 +108,8 @@ def _batches(ledger: Ledger, position: int, since: datetime | None, most: int) -
 
 def _position(after: str | None, token_file: Path | None) -> int:
     if token_file is not None and token_file.exists():
-        return whole_number(token_file.read_text(encoding="ascii").strip(), f"{token_file}:", 0, POSITION_MAX)
+        token = token_file.read_text(encoding="ascii", errors="replace").strip()
+        return whole_number(token, f"{token_file}:", 0, POSITION_MAX)
     return whole_number(after, "--after", 0, POSITION_MAX) if after is not None else 0
 
 

@@ -11,11 +11,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from billing.formulas import FORMULA
 
+CELL_BORDERS = 3
+"""What a column takes beside its text: a line, and a blank on both sides."""
+PIPE_WIDTH = 10_000
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
@@ -97,22 +102,56 @@ def duration(seconds: float | None) -> str:
 def show_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console | None = None
 ) -> None:
-    """A table with a line a row; a column whose name begins with > is set to the right."""
+    """A table, a ">" before the name of a column that is aligned right. Lines break between words; where not even that
+    makes it fit, each row is told in lines of its own. Nothing is cut off: a key is copied, and money is read.
+    """
+    out = console or screen()
+    names = [column.removeprefix(">") for column in columns]
+    cells = [["" if cell is None else _printable(str(cell)) for cell in row] for row in rows]
+    widths = _widths([names, *cells], out.width)
+    if widths is None:
+        _show_records(out, title, names, cells)
+        return
     table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
-    for row in rows:
-        table.add_row(*("" if cell is None else _safe(str(cell)) for cell in row))
-    (console or screen()).print(table)
+    for column, name, width in zip(columns, names, widths, strict=True):
+        table.add_column(name, justify="right" if column.startswith(">") else "left", width=width, overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    out.print(table)
+
+
+def _widths(lines: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """How wide each column is to be in `room`; None: the longest words beside one another are wider than that."""
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    excess = sum(widths) + CELL_BORDERS * len(widths) + 1 - room
+    if sum(widths) - sum(least) < excess:
+        return None
+    for _ in range(excess):
+        widest = max((at for at in range(len(widths)) if widths[at] > least[at]), key=widths.__getitem__)
+        widths[widest] -= 1
+    return widths
+
+
+def _show_records(out: Console, title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A line for each cell that is not empty, a blank one between two rows. The terminal breaks what is too long."""
+    margin = max(map(len, names))
+    out.print(Text(title, "italic"), soft_wrap=True)
+    for number, row in enumerate(rows):
+        if number:
+            out.print()
+        for name, cell in zip(names, row, strict=True):
+            if cell:
+                out.print(Text.assemble((name.ljust(margin), "bold"), f"  {cell}"), soft_wrap=True)
 
 
 def screen() -> Console:
-    """The terminal; a pipe gets wide lines, so that nothing is folded away."""
+    """The terminal; a pipe gets lines as wide as they are, so that programs find each row on one."""
     console = Console()
-    return console if console.is_terminal else Console(width=200)
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
-def _safe(text: str) -> str:
-    """Text from the wire must not steer the terminal, nor be read as rich's markup."""
-    printable = "".join(one if one.isprintable() else "?" for one in text)
-    return printable.replace("[", "\\[")
+def _printable(text: str) -> str:
+    """Text from the wire must not steer the terminal."""
+    return "".join(one if one.isprintable() else "?" for one in text)

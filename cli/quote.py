@@ -92,7 +92,8 @@ def _caller(ledger: Ledger, account: str | None, card: str | None) -> Caller:
     if account is not None:
         found = ledger.identify_account(account_named(ledger, account).account_id)
     else:
-        found = ledger.identify_card(card or "")
+        owner = ledger.card_owner(card or "")
+        found = None if owner is None else ledger.identify_account(owner)
     if found is None:
         raise NotFound(f"account {account!r}: there is none" if account else f"card {card!r}: there is none")
     return found

@@ -57,9 +57,9 @@ def _show(found: Statement, asked: Period) -> None:
         f"statement of {found.account}, {asked}, {found.currency}",
         columns,
         [
-            (asked.local(found.begin), "opening balance", "", "", "", "", money(found.opening)),
+            (asked.local(found.begin), "opening balance", "", "", "", "", money(found.opening), "", ""),
             *(_row(line, asked) for line in found.lines),
-            (asked.local(found.end), "closing balance", "", "", "", "", money(found.closing)),
+            (asked.local(found.end), "closing balance", "", "", "", "", money(found.closing), "", ""),
         ],
     )
 

@@ -66,7 +66,8 @@ def period(begin: str, end: str | None, zone: str) -> Period:
     """Days or times of a zone, `--from`, `--to` (None: now) and `--zone`."""
     place = time_zone(zone, "--zone")
     first = local_instant(begin, "--from", place)
-    last = now() if end is None else local_instant(end, "--to", place)
+    # Not now(), whose second has begun: what was booked in it would be missing.
+    last = datetime.now(UTC) if end is None else local_instant(end, "--to", place)
     if first > last:
         raise BadInput(f"--from {begin} is after --to {end or 'now'}")
     return Period(first, last, place)

@@ -18,7 +18,10 @@ READER = "meterline_reader"
 """Definer of every view. Locked; may only SELECT, so that no view can be written through, whatever is granted on it."""
 OWNERS_HOST = "localhost"
 ADMINISTRATOR = "meterline_administrator"
-"""A role of the server with the rights of the admin's login, for people: GRANT meterline_administrator TO anna."""
+"""A role of the server with the rights of the admin's login, for people: GRANT meterline_administrator TO anna.
+
+It reads no hash: who has an HA1 can call as its user, and a PIN is soon found from its hash by who knows card_pin_key.
+Therefore only the nodes execute identify_digest and identify_card."""
 
 
 class Right(NamedTuple):
@@ -76,7 +79,7 @@ _REPORTS = (
     "v_username v_caller_number v_prefix_rule v_premium_prefix v_end_mark v_parent_hold v_below_cost "
     "v_carrier_state v_shown_number v_margin "
     "v_bundle v_bundle_plan v_bundle_prefix v_live_bundle v_cdr_bundle "
-    "v_card v_batch v_voucher v_voucher_batch v_voucher_refusal "
+    "v_card v_card_number v_batch v_voucher v_voucher_batch v_voucher_refusal "
     "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention "
     "v_charged_leg v_correction v_deck"
 )
@@ -104,12 +107,12 @@ _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "v_bundle_prefix v_live_bundle",
 )
 _CASHIER = _execute(
-    (*_MONEY, *_SELL, *_CARDS, *_READ, "identify_account", "identify_card", "acknowledge_alarms")
+    (*_MONEY, *_SELL, *_CARDS, *_READ, "identify_account", "acknowledge_alarms")
 ) | _tables("SELECT", _REPORTS)
 _ADMIN = (
     _execute((
-        *_CONFIGURE, *_TARIFFS, *_ISSUE, *_CARDS, *_WHO_CALLS, *_BUNDLES, *_IDENTIFY, *_READ, "acknowledge_alarms",
-        "archive",
+        *_CONFIGURE, *_TARIFFS, *_ISSUE, *_CARDS, *_WHO_CALLS, *_BUNDLES, *_READ, "acknowledge_alarms", "archive",
+        "identify_account", "identify_caller_number",
     ))
     | _tables("SELECT", f"{_REPORTS} v_config_version v_deck_change")
     | _tables("SELECT", "account user trunk trunk_address credential_caller_number tariff rate")

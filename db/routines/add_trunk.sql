@@ -18,6 +18,10 @@ BEGIN
   IF TRIM(COALESCE(p_trunk, '')) = '' THEN
     CALL refuse('invalid_content: a trunk has a name');
   END IF;
+  IF COALESCE(p_kind, '') NOT IN ('customer', 'caller_number', 'ivr') THEN
+    CALL refuse(CONCAT('invalid_content: trunk ', p_trunk, ': ', COALESCE(JSON_QUOTE(p_kind), 'NULL'),
+                       ' is not customer, caller_number or ivr'));
+  END IF;
   IF (p_user IS NOT NULL) <> (p_kind = 'customer') THEN
     CALL refuse(CONCAT('invalid_content: trunk ', p_trunk, ': a trunk of kind customer has a user, and no other has'));
   END IF;

@@ -24,6 +24,10 @@ BEGIN
   IF TRIM(COALESCE(p_name, '')) = '' THEN
     CALL refuse('invalid_content: an account has a name');
   END IF;
+  IF COALESCE(p_kind, '') NOT IN ('reseller', 'customer', 'card') THEN
+    CALL refuse(CONCAT('invalid_content: account ', p_name, ': ', COALESCE(JSON_QUOTE(p_kind), 'NULL'),
+                       ' is not reseller, customer or card'));
+  END IF;
 
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings

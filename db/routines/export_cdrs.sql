@@ -25,9 +25,14 @@ BEGIN
                        ': is this another ledger, or an older backup of it?'));
   END IF;
 
-  -- By index, oldest keys first.
+  -- By index, oldest keys first. Of those alone that are asked for: a batch that is all older would be answered with no
+  -- row, which means that there is nothing.
   SELECT JSON_ARRAYAGG(call_key) INTO v_keys
-    FROM (SELECT call_key FROM cdr FORCE INDEX (cdr_position) WHERE position = 0 ORDER BY call_key LIMIT v_max) AS fresh;
+    FROM (SELECT call_key
+            FROM cdr FORCE INDEX (cdr_position)
+           WHERE position = 0 AND (p_since IS NULL OR settled_at >= p_since)
+           ORDER BY call_key
+           LIMIT v_max) AS fresh;
   IF v_keys IS NOT NULL THEN
     BEGIN
       DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings

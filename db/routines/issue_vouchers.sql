@@ -38,7 +38,7 @@ BEGIN
   END IF;
   IF NOT COALESCE(p_currency REGEXP '\\A[A-Z]{3}\\z', FALSE) THEN
     CALL refuse(CONCAT('invalid_content: ', v_what, ': a currency is three capital letters, not ',
-                       COALESCE(p_currency, 'NULL')));
+                       COALESCE(JSON_QUOTE(p_currency), 'NULL')));
   END IF;
 
   BEGIN

@@ -13,6 +13,9 @@ BEGIN
   DECLARE v_id BIGINT UNSIGNED;
 
   CALL refuse_in_transaction('put_tariff');
+  IF TRIM(COALESCE(p_name, '')) = '' THEN
+    CALL refuse('invalid_content: a tariff has a name');
+  END IF;
   CALL check_tariff(p_name, p_currency, p_decimals, p_rounding, p_zone);
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings

@@ -24,7 +24,8 @@ BEGIN
      WHERE tariff_id = p_tariff_id AND prefix = p_prefix
        AND effective_from = COALESCE(p_effective_from, '1970-01-01 00:00:00');
     IF ROW_COUNT() = 0 THEN
-      CALL refuse(CONCAT('unknown_rate: tariff ', p_tariff_id, ' has no rate of prefix ', p_prefix, ' from then'));
+      CALL refuse(CONCAT('unknown_rate: tariff ', p_tariff_id, ' has no rate of prefix ', COALESCE(p_prefix, 'NULL'),
+                         ' from then'));
     END IF;
     COMMIT;
   END;

@@ -10,6 +10,10 @@ BEGIN
   DECLARE v_id BIGINT UNSIGNED;
 
   CALL refuse_in_transaction('set_trunk_status');
+  IF COALESCE(p_status, '') NOT IN ('active', 'suspended') THEN
+    CALL refuse(CONCAT('invalid_content: trunk ', COALESCE(p_trunk, 'NULL'), ': ',
+                       COALESCE(JSON_QUOTE(p_status), 'NULL'), ' is not active or suspended'));
+  END IF;
 
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION, 1265 -- an error (what does not fit) of the class of warnings

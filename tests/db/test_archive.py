@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 from billing.errors import LedgerUnavailable
+from billing.ledger import Ledger
 from billing.report_types import Archived
 from stack.mariadb import PrivateMariaDB
 from tests.db.bank import Bank, call_record, new_key, refused, request, rows_read, settlement
@@ -130,6 +131,27 @@ def test_it_goes_on_where_it_was_stopped(bank: Bank) -> None:
     assert {name_of(bank, chain[0]): (Decimal("93.4"), 12), name_of(bank, chain[1]): (Decimal("96.7"), 12)} == {
         row["account_name"]: (row["balance"], row["entries"]) for row in bank.sql("SELECT * FROM v_checkpoint")
     }
+
+
+def test_the_largest_batch_of_long_chains_is_moved(bank: Bank) -> None:
+    """Its entries in one list are longer than what a session usually lets a list be."""
+    chain, calls = bank.chain(*["0"] * 8), 2_000
+    key, at = "CONCAT('01CA', LPAD(seq, 22, '0'))", "NOW() - INTERVAL 100 DAY"
+    bank.sql(
+        "INSERT INTO cdr (call_key, node, account_id, caller, callee, dialled, source, sip_call_id, opened_at,"
+        f" ended_at, result, settled_at) SELECT {key}, 'n', {chain[0]}, '', '', '', '', '', {at}, {at}, 'answered',"
+        f" {at} FROM seq_1_to_{calls}"
+    )
+    of_each = f"FROM purse JOIN seq_1_to_{calls}"
+    bank.sql(
+        "INSERT INTO cdr_leg (call_key, leg, account_id, tariff_id, destination, rate, hold, charge, balance_after)"
+        f" SELECT {key}, account_id - {chain[-1]}, account_id, 1, 'D', '', 1, 0.5, 0 {of_each}"
+    )
+    bank.sql(f"INSERT INTO entry SELECT {key}, account_id, 'call', -0.5, 0, 0, 0, 'n', 'l', '', '', {at} {of_each}")
+    bank.sql("UPDATE purse SET credit_limit = 1000, balance = %s", Decimal("-0.5") * calls)
+
+    assert (calls, 8 * calls) == archive(bank, 5000)
+    assert clean(bank)
 
 
 def test_a_dry_run_says_what_would_be_moved_and_moves_nothing(bank: Bank) -> None:
@@ -270,6 +292,36 @@ def test_calls_go_on_while_it_runs(bank: Bank) -> None:
     assert 120 == sum(one.calls for one in total)
     assert clean(bank)
     assert [Decimal("99.3"), Decimal("99.3"), Decimal("99.3")] == [bank.purse(one)["balance"] for one in accounts]
+
+
+def test_an_export_meanwhile_misses_nothing_and_repeats_nothing(bank: Bank) -> None:
+    """Calls are archived that a reader has and has not had, published and not; others are settled; three read."""
+    account = bank.account("100")
+    made = [call(bank, account, charges=("0.01",)) for _ in range(60)]
+    age_all(bank)
+    had = bank.cashier.export_cdrs(0, limit=20)
+    finished = threading.Event()
+
+    def work(_: Ledger, number: int) -> list[str]:
+        if number == 0:
+            made.extend(call(bank, account, charges=("0.01",)) for _batch in bank.admin.archive(BORDER, 3))
+            finished.set()
+            return []
+        reader, at, found = bank.another("cashier", lock_wait_s=30), had[-1].position, []
+        while True:
+            over = finished.is_set()
+            batch = reader.export_cdrs(at, limit=4 + number)
+            found += [cdr.call_key for cdr in batch]
+            if over and not batch:
+                reader.close()
+                return found
+            at = batch[-1].position if batch else at
+
+    _, *readings = bank.at_once("cashier", 4, work)
+
+    assert [sorted({*made} - {cdr.call_key for cdr in had})] * 3 == [sorted(reading) for reading in readings]
+    assert sorted(made) == sorted(cdr.call_key for cdr in bank.cashier.export_cdrs(0))
+    assert clean(bank)
 
 
 def test_two_runs_at_once_move_each_row_once(bank: Bank) -> None:
@@ -428,6 +480,8 @@ def test_a_corrected_call_goes_with_its_corrections(bank: Bank) -> None:
     age_all(bank)
     bank.sql("UPDATE correction SET created_at = created_at - INTERVAL 100 DAY WHERE call_key = %s", old)
     balance = bank.purse(account)["balance"]
+    due = bank.admin.archivable(BORDER)
+    assert (1, 1) == (due.calls, due.entries)  # the top-up
     archive(bank)
 
     kept = {row["call_key"] for row in bank.sql("SELECT call_key FROM cdr")}

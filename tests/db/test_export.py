@@ -231,6 +231,22 @@ def test_an_export_may_begin_at_a_time(bank: Bank) -> None:
     assert [new] == [cdr.call_key for cdr in bank.cashier.export_cdrs(token, datetime.now(UTC) - timedelta(days=1))]
 
 
+def test_what_is_older_than_that_hides_nothing(bank: Bank) -> None:
+    """Though nobody ever exported it, and there is more of it than a batch holds; who wants all gets it later."""
+    token = last(bank.cashier)
+    account = bank.account("10")
+    old, new = [settled(bank, account) for _ in range(5)], [settled(bank, account) for _ in range(3)]
+    for key in old:
+        bank.sql("UPDATE cdr SET settled_at = %s WHERE call_key = %s", ago(days=3).replace(tzinfo=None), key)
+    since = datetime.now(UTC) - timedelta(days=1)
+
+    first = bank.cashier.export_cdrs(token, since, limit=2)
+
+    assert new[:2] == [cdr.call_key for cdr in first]
+    assert new[2:] == [cdr.call_key for cdr in bank.cashier.export_cdrs(first[-1].position, since, limit=2)]
+    assert sorted([*old, *new]) == sorted(cdr.call_key for cdr in everything(bank.cashier, token, limit=2))
+
+
 def test_a_token_of_another_ledger_is_refused(bank: Bank) -> None:
     """Reading on from a position that was never given out would skip what gets it later."""
     assert "unknown_position" == refused(lambda: bank.cashier.export_cdrs(last(bank.cashier) + 1))

@@ -257,7 +257,7 @@ def test_an_account_that_cannot_be_is_refused(bank: Bank) -> None:
         (999_999, "EUR", bank.tariff, "card", "unknown_account: there is no account 999999"),
         (None, "EUR", 999_999, "card", "unknown_tariff"),
         (None, "USD", bank.tariff, "card", "currency_mismatch"),
-        (None, "EUR", bank.tariff, "bank", "kind"),
+        (None, "EUR", bank.tariff, "bank", "is not reseller, customer or card"),
     ):
         with pytest.raises(LedgerRefused, match=words):
             bank.admin.create_account(kind, "Nobody", parent, currency, tariff)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from stack.mariadb import PrivateMariaDB
 from tests.db.bank import Bank, new_key, request, rows_read, settlement
 
 CALLS, ACCOUNTS, RATES, LIVE = 30_000, 300, 20_000, 2_000
-BUSY = 7
+BUSY, QUIET = 7, "card 9"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 FEW = 400
 """Rows: a page of twenty with its legs and names, plus the privilege checks. The tables have thousands."""
@@ -88,6 +88,7 @@ def filled(server: PrivateMariaDB) -> Iterator[Bank]:
         ("cashier", lambda ledger: ledger.cdrs(call_key="01CA" + "7".zfill(22))),
         ("cashier", lambda ledger: ledger.entries(limit=20)),
         ("cashier", lambda ledger: ledger.entries(account_id=BUSY, limit=20)),
+        ("cashier", lambda ledger: ledger.card_owner("4711000815") or ""),
         ("cashier", lambda ledger: ledger.top_up("03CA" + "7".zfill(22), BUSY, "1", "ann")),
     ],
 )
@@ -96,6 +97,24 @@ def test_a_question_reads_few_rows(filled: Bank, role: str, ask: Callable[[Ledge
     ledger = filled.another(role)
 
     assert rows_read(ledger, ask) < FEW
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda ledger: ledger.statement(QUIET, LONG_AGO, datetime.now(UTC)),
+        lambda ledger: ledger._select("SELECT * FROM v_statement WHERE account_name = %s", QUIET),
+        lambda ledger: ledger._select("SELECT * FROM v_statement WHERE account_name = %s AND at > UTC_DATE()", QUIET),
+        lambda ledger: ledger._select("SELECT * FROM v_statement WHERE account_id = %s", BUSY + 2),
+    ],
+)
+def test_a_statement_reads_the_entries_of_its_account(filled: Bank, ask: Callable[[Ledger], object]) -> None:
+    """And their calls; not those of others."""
+    ledger = filled.another("cashier")
+    (own,) = filled.sql("SELECT COUNT(*) AS entries FROM entry JOIN account ON id = account_id WHERE name = %s", QUIET)
+
+    assert rows_read(ledger, ask) < FEW + 6 * own["entries"] < CALLS / 20
     ledger.close()
 
 

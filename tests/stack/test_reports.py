@@ -172,6 +172,19 @@ def test_the_export_goes_on_where_it_ended(run, world, tmp_path):
     assert f"{calls[1][0]['position']}\n" == file.read_text()
 
 
+@pytest.mark.parametrize("content", ["", "twelve", "\u0661\u0662", "-1", "1 2"])
+def test_a_token_file_that_holds_no_token_is_named(run, world, tmp_path, content):
+    """And left as it is: an export from the beginning would be taken for the next part."""
+    file = tmp_path / "token"
+    file.write_text(content, "utf-8")
+
+    answer = run("cdrs", "export", "--token-file", str(file))
+
+    assert (2, "", content) == (answer.code, answer.output, file.read_text("utf-8"))
+    assert answer.complaint.startswith(f"meterline: {file}: ")
+    assert 1 == answer.complaint.count("\n")
+
+
 def test_what_is_archived_is_still_there(run, world):
     """Reports say the same before and after; the dry run moves nothing."""
 
@@ -216,6 +229,9 @@ def test_what_is_archived_is_still_there(run, world):
         (["cdrs", "export", "--after", "1", "--token-file", "t"], "--token-file"),
         (["archive", "--before", f"{datetime.now(UTC):%Y-%m-%d}"], "30 days"),
         (["archive"], "--before"),
+        (["statement", "acme", *MARCH, "--csv", "/nowhere/acme.csv"], "/nowhere/acme.csv: No such file or directory"),
+        (["traffic", "--by", "carrier", *MARCH, "--csv", "."], ".: Is a directory"),
+        (["cdrs", "export", "--token-file", "."], ".: Is a directory"),
     ],
 )
 def test_a_report_that_cannot_be_names_the_thing(run, world, words, named):
