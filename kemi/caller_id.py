@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from billing import caller_id
 from billing.errors import InvalidNumber
-from kemi import ksr
+from kemi import flood, ksr
 from kemi.headers import IDENTITIES
 from kemi.node import here
 from kemi.tables import NUMBERS
@@ -71,12 +71,12 @@ def _e164(text: str, plan: DialPlan) -> str:
 def remember(username: str, shown: Shown) -> None:
     """Whose number it is, should this phone call for help: nobody is asked for a password then."""
     if shown.uri:
-        ksr.set_table_text(NUMBERS, f"{ksr.source_ip()}|{username}", shown.uri)
+        ksr.set_table_text(NUMBERS, f"{flood.network_of_source()}|{username}", shown.uri)
 
 
 def truth_for_emergency() -> Shown:
     """A call for help is never anonymous: the number that this phone showed last, or what it says itself."""
-    uri = ksr.table_text(NUMBERS, f"{ksr.source_ip()}|{ksr.pv('$fU')}")
+    uri = ksr.table_text(NUMBERS, f"{flood.network_of_source()}|{ksr.pv('$fU')}")
     if not uri and caller_id.wants_to_hide((), ksr.pv("$fU"), ksr.pv("$fd")):
         said = [caller_id.number_in(body) for name in (PREFERRED, ASSERTED) for body in ksr.headers(name)]
         number = next((one for one in said if one), "")

@@ -228,6 +228,16 @@ def test_a_call_for_help_has_the_number_that_was_shown_last(world, script, numbe
     assert ("Privacy",) in world.did("remove")
 
 
+@pytest.mark.parametrize(("source", "known"), [("2001:db8:1:2:aaaa::1", True), ("2001:db8:1:3::1", False)])
+def test_of_ipv6_the_network_is_remembered(world, script, numbers, source, known):
+    """A phone's address in it changes by the day; and one entry for each would let a customer fill the memory."""
+    from kemi import caller_id
+
+    branch(world, script, si="[2001:db8:1:2::1]")
+    world.request(rU="112", ci="call-2", si=f"[{source}]")
+    assert ("sip:+4930555101@example.net" if known else "") == caller_id.truth_for_emergency().uri
+
+
 def test_a_stranger_who_hides_shows_what_else_he_says(world, script, node):
     """Better an unproven number than none."""
     who = [("P-Preferred-Identity", "<sip:+4930888@x>")]
