@@ -296,7 +296,7 @@ def _refuse_wide_rights(connection: Connection, user: str, host: str) -> None:
         connection,
         "SELECT privilege_type FROM information_schema.user_privileges WHERE grantee = %s AND privilege_type <> 'USAGE'"
         " UNION SELECT privilege_type FROM information_schema.schema_privileges"
-        " WHERE grantee = %s AND table_schema = DATABASE()",
+        " WHERE grantee = %s AND DATABASE() LIKE table_schema",  # a grant may be on a pattern of names
         grantee, grantee,
     )  # fmt: skip
     if wide:

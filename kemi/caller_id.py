@@ -1,19 +1,19 @@
 """What carriers are shown of a caller: From and P-Asserted-Identity (RFC 3325), and nothing when he hides (RFC 3323).
 
-Both are made from who he is known to be. What he writes chooses among the numbers that he may show, and no more. His
-own From comes back to him in replies and in what the carrier asks within the call; the dialog's variable `i` keeps the
-other.
+Both are made from who he is known to be. What he writes chooses among the numbers that he may show, and no more. Who
+may show none is anonymous: his SIP user name is half of what calls at his expense, and carriers hand on what they are
+shown. His own From comes back to him in replies and in what the carrier asks within the call; the dialog's variable
+`i` keeps the other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from billing import caller_id
 from billing.errors import InvalidNumber
-from kemi import ksr
+from kemi import flood, ksr
 from kemi.headers import IDENTITIES
 from kemi.node import here
 from kemi.tables import NUMBERS
@@ -26,37 +26,34 @@ ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 ASSERTED, PREFERRED, PRIVACY = "P-Asserted-Identity", "P-Preferred-Identity", "Privacy"
 REVEALING = ("Subject", "Call-Info", "Organization", "User-Agent", "Reply-To", "In-Reply-To")
 """What else would tell who calls (RFC 3323 4.1)."""
-_SAFE = "-_.!~*'()+"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """`name`: the number, or what else the caller is called; for the CDR."""
+    """`number`: E.164 digits; of an emergency call, what else is in the URI. All empty: there is nothing to show."""
 
-    name: str
+    number: str
     uri: str
     hidden: bool
 
     @property
     def label(self) -> str:
         """For the CDR: what the callee may see."""
-        return "anonymous" if self.hidden or not self.name else self.name
+        return "anonymous" if self.hidden or not self.number else self.number
 
 
 # --- which ------------------------------------------------------------------------------------------------------------
 
 
-def choose(allowed: str, verified: str, name: str, plan: DialPlan) -> Shown:
+def choose(allowed: str, verified: str, plan: DialPlan) -> Shown:
     """What the caller of the INVITE in hand shows. `allowed`: his numbers with commas between, the default first;
-    `verified`: one that is proven otherwise (a trusted trunk told it); `name`: his, for want of any number."""
+    `verified`: one that is proven otherwise (a trusted trunk told it)."""
     numbers = [*([verified] if verified else []), *(one for one in allowed.split(",") if one)]
     written = [*(caller_id.number_in(body) for body in ksr.headers(PREFERRED)), ksr.pv("$fU")]
     asked = [number for text in written if (number := _e164(text, plan))]
     number = caller_id.number_to_show(asked, numbers)
     hidden = caller_id.wants_to_hide(ksr.headers(PRIVACY), ksr.pv("$fU"), ksr.pv("$fd"))
-    if number:
-        return Shown(number, f"sip:+{number}@{here().settings.sip.realm}", hidden)
-    return Shown(name, f"sip:{quote(name, safe=_SAFE)}@{here().settings.sip.realm}" if name else "", hidden)
+    return Shown(number, f"sip:+{number}@{here().settings.sip.realm}" if number else "", hidden)
 
 
 def as_number(text: str, plan: DialPlan) -> str:
@@ -74,12 +71,12 @@ def _e164(text: str, plan: DialPlan) -> str:
 def remember(username: str, shown: Shown) -> None:
     """Whose number it is, should this phone call for help: nobody is asked for a password then."""
     if shown.uri:
-        ksr.set_table_text(NUMBERS, f"{ksr.source_ip()}|{username}", shown.uri)
+        ksr.set_table_text(NUMBERS, f"{flood.network_of_source()}|{username}", shown.uri)
 
 
 def truth_for_emergency() -> Shown:
     """A call for help is never anonymous: the number that this phone showed last, or what it says itself."""
-    uri = ksr.table_text(NUMBERS, f"{ksr.source_ip()}|{ksr.pv('$fU')}")
+    uri = ksr.table_text(NUMBERS, f"{flood.network_of_source()}|{ksr.pv('$fU')}")
     if not uri and caller_id.wants_to_hide((), ksr.pv("$fU"), ksr.pv("$fd")):
         said = [caller_id.number_in(body) for name in (PREFERRED, ASSERTED) for body in ksr.headers(name)]
         number = next((one for one in said if one), "")

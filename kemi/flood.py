@@ -28,7 +28,7 @@ _FLOOD_TOLD_S = 10
 
 def stops() -> bool:
     """Whether the request in hand is one too many. It is dropped then, unanswered: an answer would help a flood."""
-    network = _network()
+    network = network_of_source()
     if ksr.table_int(KNOWN, network) or not ksr.is_too_fast(network) or _is_gateway() or _goes_on():
         return False
     if ksr.count_up(LOGGED, f"{network}/{int(time.monotonic()) // _FLOOD_TOLD_S}") == 1:
@@ -38,12 +38,12 @@ def stops() -> bool:
 
 def workers() -> str:
     """The async workers for the request in hand: those of known callers are not kept busy by strangers."""
-    return CALLERS if ksr.table_int(KNOWN, _network()) or _is_gateway() else STRANGERS
+    return CALLERS if ksr.table_int(KNOWN, network_of_source()) or _is_gateway() else STRANGERS
 
 
 def remember_source() -> None:
     """The right password came from here."""
-    network = _network()
+    network = network_of_source()
     ksr.count_up(KNOWN, network)
     here().memory.add(KNOWN, network)
 
@@ -51,6 +51,12 @@ def remember_source() -> None:
 def keep_connection() -> None:
     """The message in hand is a caller's: his TCP connection need not fear the time-out for strangers."""
     ksr.set_connection_lifetime(CALLERS_IDLE_S)
+
+
+def network_of_source() -> str:
+    """The source address; of IPv6 the /64, for nobody has less: a key for each address of it would fill any table."""
+    address = ksr.source_ip()
+    return str(ipaddress.ip_network(f"{address}/64", strict=False).network_address) if ":" in address else address
 
 
 def report(name: str, level: Level = "info", **fields: object) -> None:
@@ -91,9 +97,3 @@ def _goes_on() -> bool:
     if method == "CANCEL":
         return ksr.check_transaction() == ksr.MATCHED
     return ksr.has_to_tag() and ksr.is_known_dialog()
-
-
-def _network() -> str:
-    """The source address; of IPv6 the /64, for nobody has less."""
-    address = ksr.source_ip()
-    return str(ipaddress.ip_network(f"{address}/64", strict=False).network_address) if ":" in address else address

@@ -16,8 +16,13 @@ IDENTITIES = (
     "History-Info",
     "Referred-By",
     "b",
+    "Identity",
+    "y",
+    "P-Charge-Info",
+    "P-Served-User",
 )
-"""Who somebody says that he or another is; `b` is Referred-By in short (RFC 3892), which Kamailio does not know."""
+"""Who somebody says that he or another is, or pays. `b` is Referred-By in short (RFC 3892), which Kamailio does not
+know, `y` Identity (RFC 8224)."""
 
 NOT_FOR_CARRIERS = (
     CARD_HEADER,

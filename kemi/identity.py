@@ -116,7 +116,7 @@ def _by_digest() -> Identified:
     if ksr.count_up(ANSWERS, ksr.pv("$adr")) > 1:
         raise Challenge  # overheard and sent again; who knows the password makes another one
     flood.remember_source()
-    shown = _shown(caller, username)
+    shown = _shown(caller)
     caller_id.remember(username, shown)
     return Identified(caller, username, shown)
 
@@ -135,7 +135,7 @@ def _by_card(trunk: Trunk) -> Identified:
     told = ""
     if trunk.owner_account_id is None:  # the vendor's own IVR tells the truth; a reseller's proves no number
         told = caller_id.as_number(ksr.pv("$fU"), dial_plan(caller))
-    return Identified(caller, ksr.pv("$fU"), _shown(caller, "", told))
+    return Identified(caller, ksr.pv("$fU"), _shown(caller, told))
 
 
 def _judge(caller: Caller | None, credential: str, place: str, detail: str, *, right: bool) -> None:
@@ -151,8 +151,8 @@ def _judge(caller: Caller | None, credential: str, place: str, detail: str, *, r
     guess.was_right()
 
 
-def _shown(caller: Caller, name: str, verified: str = "") -> Shown:
-    return caller_id.choose(caller.shown_numbers or "", verified, name, dial_plan(caller))
+def _shown(caller: Caller, verified: str = "") -> Shown:
+    return caller_id.choose(caller.shown_numbers or "", verified, dial_plan(caller))
 
 
 def _by_caller_number(trunk: Trunk) -> Identified:
@@ -160,7 +160,7 @@ def _by_caller_number(trunk: Trunk) -> Identified:
     caller = _ask(lambda ledger: ledger.identify_caller_number(trunk.trunk_id, number[:20]))
     if caller is None or not _may_use(trunk, caller):
         raise Refused("unknown_caller", f"trunk {trunk.name}: {number[:20]!r}")
-    return Identified(caller, number, _shown(caller, "", number[:20]))
+    return Identified(caller, number, _shown(caller, number[:20]))
 
 
 def _may_use(trunk: Trunk, caller: Caller | None) -> bool:
@@ -174,7 +174,7 @@ def _by_trunk(trunk: Trunk) -> Identified:
     caller = None if user_id is None else _ask(lambda ledger: ledger.identify_user(user_id))
     if caller is None:
         raise Refused("unknown_caller", f"trunk {trunk.name} belongs to nobody")
-    return Identified(caller, ksr.pv("$fU"), _shown(caller, caller.user_name or ""))
+    return Identified(caller, ksr.pv("$fU"), _shown(caller))
 
 
 def pin_hash(number: str, pin: str) -> str:

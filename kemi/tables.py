@@ -11,7 +11,7 @@ ANSWERS    right answers to challenges, each of which works once; nobody fills t
 KNOWN      networks that the right password came from lately
 LOGGED     lines about strangers in a second; sources whose flood was told
 CHANNELS   calls at each carrier, by its id
-NUMBERS    (source address, user) -> the URI that the carriers were shown last, for calls for help
+NUMBERS    (source network, user) -> the URI that the carriers were shown last, for calls for help
 """
 
 from __future__ import annotations

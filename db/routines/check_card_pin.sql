@@ -18,9 +18,7 @@ BEGIN
 
   SET p_account_id = NULL;
   IF p_number REGEXP '\\A[0-9]{4,20}\\z' THEN
-    SELECT account_id, pin_hash INTO v_account, v_pin_hash
-      FROM credential_card
-     WHERE number = CONVERT(p_number USING ascii);
+    SELECT account_id INTO v_account FROM credential_card WHERE number = CONVERT(p_number USING ascii);
   END IF;
   IF v_account IS NOT NULL THEN
     SET v_place = CONCAT(v_account, '/', p_source);
@@ -32,6 +30,8 @@ BEGIN
       END;
       SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
       START TRANSACTION READ WRITE;
+      -- The counts may not be there yet, and what is not there cannot be locked: guesses at a card wait for each other here.
+      SELECT pin_hash INTO v_pin_hash FROM credential_card WHERE account_id = v_account FOR UPDATE;
       CALL guess_wait('card_source', v_place, v_wait_s);
       SELECT COALESCE(MAX(failures = 0), FALSE) INTO v_is_known
         FROM guess_count

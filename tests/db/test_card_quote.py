@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pymysql
 import pytest
 
 from billing import authorization, cards
 from billing.card_types import CardQuote
 from billing.errors import InvalidNumber, Refused
+from billing.ledger import Ledger
 from billing.numbers import DialPlan
 from billing.rates import RateLookup
+from stack.processes import wait_until
 from tests.db.bank import Bank, new_key
 from tests.db.cards import PIN, PIN_KEY, numbers_of
 
@@ -123,6 +127,33 @@ def test_thirty_wrong_pins_at_once_do_not_deadlock(bank: Bank) -> None:
         "cashier", 30, lambda ledger, place: ledger.card_quote(number, wrong, None, f"place {place % 4}").outcome
     )
     assert {"bad_credentials": 30} == Counter(answers)
+
+
+def test_the_first_wrong_pins_of_all_are_counted_one_by_one(bank: Bank) -> None:
+    """Fifteen from fifteen places, when there is no count yet that they could wait for: ten are looked at."""
+    account, number = card(bank)
+    wrong = cards.pin_hash(PIN_KEY, number, "000000")
+    holder = pymysql.connect(**bank.server.admin_params(), database=bank.database)
+
+    def work(ledger: Ledger, place: int) -> str:
+        return ledger.card_quote(number, wrong, None, f"place {place}").outcome
+
+    with holder.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        # Somebody's count that comes to nothing: all are kept where they have looked for one.
+        cursor.execute(
+            "INSERT INTO guess_count (kind, place, failures, last_at) VALUES ('card', SHA2(%s, 256), 1, UTC_DATE())",
+            (str(account),),
+        )
+        guesses = pool.submit(bank.at_once, "cashier", 15, work, lock_wait_s=30)
+        waiting = "SELECT COUNT(*) AS number FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        # asked more often than ten times a second innodb_trx answers from its cache
+        wait_until(lambda: bank.sql(waiting)[0]["number"] == 15, 20, "all wait", poll_s=0.2)
+        holder.rollback()
+        assert ["bad_credentials"] * 15 == guesses.result(30)
+    holder.close()
+
+    (row,) = bank.sql("SELECT failures FROM guess_count WHERE kind = 'card' AND place = SHA2(%s, 256)", str(account))
+    assert 10 == row["failures"]
 
 
 # --- the same arithmetic ----------------------------------------------------------------------------------------------

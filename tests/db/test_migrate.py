@@ -161,9 +161,10 @@ def test_rights_that_somebody_added_are_taken_back(bank: Bank, again: Callable[.
     assert again() == []
 
 
-@pytest.mark.parametrize("scope", ["*.*", "{database}.*"])
+@pytest.mark.parametrize("scope", ["*.*", "{database}.*", "`%`.*"])
 def test_a_login_with_wide_rights_is_refused(bank: Bank, again: Callable[..., list[str]], scope: str) -> None:
-    """On the schema or the server it would own the purses; taking that back is for whoever gave it."""
+    """On the schema, schemas that look like it, or the server it would own the purses; taking that back is for whoever
+    gave it."""
     target = scope.format(database=bank.database)
     bank.sql(f"GRANT SELECT, UPDATE ON {target} TO 'meterline_proxy'@'localhost'")
     try:

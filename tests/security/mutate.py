@@ -50,6 +50,13 @@ HEADERS = (
     b"Proxy-Authorization: Digest username=x",
     b"Proxy-Require: x",
     b"Identity: x",
+    b"P-Asserted-Identity: <sip:+4930999@x>",
+    b"P-Preferred-Identity: <sip:+4930999@x>",
+    b"Remote-Party-ID: <sip:+4930999@x>",
+    b"Diversion: <sip:+4930999@x>",
+    b"b: <sip:+4930999@x>",
+    b"Privacy: id",
+    b"Privacy: none",
 )
 METHODS = tuple(b"INVITE ACK BYE CANCEL OPTIONS UPDATE PRACK REFER MESSAGE FOO invite".split())
 COMPACT = {b"via": b"v", b"from": b"f", b"to": b"t", b"call-id": b"i", b"contact": b"m", b"content-length": b"l"}

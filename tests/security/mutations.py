@@ -14,11 +14,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import re
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,12 @@ OVERRIDES = {
 TRUNK_NETWORK = "127.0.7"
 PHONE_NETWORK = "127.0.8"
 HOSTS = 200
+SHOWN_NUMBER = "4930555101"
+"""What the phone may show, and all of its calls do; the trunk may show none, and its calls are anonymous."""
+ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+ASSERTED = "p-asserted-identity"
+_SENDER = (re.compile(r";received=([0-9.]+)"), re.compile(r"([0-9]+(?:\.[0-9]+){3})"))
+"""In the sender's Via: what the proxy wrote behind the address, or the address where it found that to be true."""
 LONGEST_CALL_S = 5
 IN_DIALOG = ("INVITE", "UPDATE", "INFO", "OPTIONS", "MESSAGE", "BYE", "ACK", "PRACK", "REFER", "NOTIFY")
 SETTLED_LIMIT_S = 60
@@ -72,6 +79,7 @@ def attackers(world: World) -> Attackers:
     limits = {"longest_call_s": LONGEST_CALL_S}
     with_phone, with_trunk = (world.customer("100000", **limits) for _ in range(2))
     world.trunk(world.phone(with_trunk), [f"{TRUNK_NETWORK}.0/24"])
+    world.admin.put_shown_number(with_phone.name, None, SHOWN_NUMBER)
     card = world.card("100000", max_calls=1000, **limits)
     return Attackers(world.phone(with_phone), (with_phone, with_trunk, card), card, world.card("10"))
 
@@ -246,7 +254,7 @@ def run(world: World, good: Account, *, seed: int, first: int, count: int, say: 
         try:
             with carrier(world) as callee:
                 Round(world, who, seed, begin // ROUND, callee).play(begin, end)
-                assert_kept_back(callee)
+                assert_kept_back(callee.heard(), world)
             if number % CHECK_EVERY == CHECK_EVERY - 1 or end == first + count:
                 aftermath.allow(callers=who.accounts, emergencies=True)
                 aftermath.check(SETTLED_LIMIT_S)
@@ -258,11 +266,32 @@ def run(world: World, good: Account, *, seed: int, first: int, count: int, say: 
             raise AssertionError(f"again with {again}: {error}") from error
 
 
-def assert_kept_back(callee: Party) -> None:
-    """No secret and no identity that nobody proved reaches the carrier."""
-    for one in callee.heard():
-        found = set(one.header_names()) & {name.lower() for name in NOT_FOR_CARRIERS}
-        assert not (one.is_request and found), one.text
+def assert_kept_back(heard: Iterable[Message], world: World) -> None:
+    """No secret and no identity that nobody proved reaches the carrier; what he is shown, and once, is the proxy's."""
+    kept_back = {name.lower() for name in NOT_FOR_CARRIERS} - {ASSERTED}
+    for one in heard:
+        if one.is_request:
+            assert not kept_back & set(one.header_names()), one.text
+            assert one.headers(ASSERTED) in _assertions(one, world), one.text
+
+
+def _assertions(one: Message, world: World) -> list[list[str]]:
+    """The P-Asserted-Identity that a request may have: none but in an INVITE for a new call, and there the address in
+    From. AssertionError when that is not the one of whoever sent the INVITE."""
+    if one.method != "INVITE" or one.to_tag:
+        return [[]]
+    shown = one.header("from").partition(";tag=")[0]
+    if one.uri.removeprefix("sip:").partition("@")[0] in world.settings.calls.emergency_numbers:
+        return [[], [shown]]  # whatever he says: nobody is asked for a password
+    via = one.headers("via")[1]
+    sender = next((match.group(1) for pattern in _SENDER if (match := pattern.search(via))), "")
+    if sender == IVR_ADDRESS:
+        proven = re.fullmatch(rf"<sip:\+[1-9][0-9]*@{re.escape(world.realm)}>", shown) is not None
+    else:
+        from_phone = sender.startswith(f"{PHONE_NETWORK}.")
+        proven = from_phone and shown == f"<sip:+{SHOWN_NUMBER}@{world.realm}>"
+    assert proven or shown == ANONYMOUS, one.text
+    return [[shown] if proven else []]
 
 
 def main() -> int:

@@ -119,9 +119,10 @@ class Party(RawSip):
         return mark
 
     def requests(self) -> list[str]:
-        """The methods of all requests that came in, repetitions included."""
+        """The methods of all requests that came in. One that was sent again (RFC 3261 17.1: the same branch) counts
+        once: on a busy machine an answer may take longer than the half second after which it is."""
         self.caught_up()
-        return [one.method for one in self.heard()]
+        return [method for method, *_ in dict.fromkeys(_transaction(one) for one in self.heard())]
 
     def stays_quiet(self, seconds: float = QUIET_S) -> bool:
         """Whether no message at all comes in this time, and none came before that nobody waited for."""
@@ -200,6 +201,10 @@ class Party(RawSip):
         answer = self.ask(method, dialog, limit_s=limit_s)
         assert answer.code == 200, answer.text
         return answer.at - before
+
+
+def _transaction(request: Message) -> tuple[str, str, str, str]:
+    return request.method, request.header("via"), request.cseq, request.call_id
 
 
 def forged(dialog: Dialog, **changes: object) -> Dialog:

@@ -240,7 +240,8 @@ def of(office, number):
         ("<sip:112@x>", ["P-Preferred-Identity: <sip:+4930555102@x>"], OWN),
         ("", ["P-Asserted-Identity: <sip:+442079304832@x>", "Remote-Party-ID: <sip:1@x>"], MAIN),
         ("", ["Diversion: <sip:1@x>", "History-Info: <sip:1@x>;index=1", "Referred-By: <sip:1@x>"], MAIN),
-        ("", ["b: <sip:1@x>"], MAIN),
+        ("", ["b: <sip:1@x>", "y: e30.e30.AA;info=<https://x/>;alg=ES256;ppt=shaken"], MAIN),
+        ("", ["Identity: e30.e30.AA", "P-Charge-Info: <sip:1@x>", "P-Served-User: <sip:1@x>"], MAIN),
     ],
 )
 def test_only_what_he_may_show_is_shown(office, alice, written, headers, number):

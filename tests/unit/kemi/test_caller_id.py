@@ -52,9 +52,13 @@ def test_he_cannot_show_another(world, script, numbers, written):
     assert ("P-Asserted-Identity",) in world.did("remove")
 
 
-def test_without_numbers_he_is_his_user_name(world, script, node):
-    """Which the digest proves; what he wrote is gone."""
-    assert "From: <sip:alice@example.net>;tag=from-1" in branch(world, script, fU="4930999", fu="sip:4930999@x")
+@pytest.mark.parametrize("source", ["192.0.2.50", "198.51.100.3"])
+def test_without_numbers_he_is_anonymous(world, script, node, source):
+    """A phone, and an office's trunk. His user name is half of what calls at his expense; what he wrote is gone."""
+    lines = branch(world, script, si=source, au="alice", fU="4930999", fu="sip:4930999@x")
+    assert [f"From: {ANONYMOUS}"] == lines
+    assert "anonymous" == node._ledger.asked_for("open_call")[0][1].shown
+    assert ["ka-src", "ka-dst"] == world.dialog.properties
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_each_carrier_is_shown_what_is_his(world, script, numbers, tmp_path):
         ("198.51.100.2", "+4930777", "<sip:+4930777@example.net>"),  # known by his number on a trunk
         ("198.51.100.1", "030778", "<sip:+4930778@example.net>"),  # a card, and the IVR says who calls
         ("198.51.100.1", "Unknown", '"Anonymous" <sip:anonymous@anonymous.invalid>'),
-        ("198.51.100.3", "4930779", "<sip:alice@example.net>"),  # an office that may show nothing yet
+        ("198.51.100.3", "4930779", '"Anonymous" <sip:anonymous@anonymous.invalid>'),  # an office that may show nothing
     ],
 )
 def test_what_a_trunk_tells(world, node, script, source, number, shown):
@@ -222,6 +226,16 @@ def test_a_call_for_help_has_the_number_that_was_shown_last(world, script, numbe
     lines = [line for (line,) in world.did("append")]
     assert {f"From: {MAIN};tag=from-1", f"P-Asserted-Identity: {MAIN}"} <= set(lines)
     assert ("Privacy",) in world.did("remove")
+
+
+@pytest.mark.parametrize(("source", "known"), [("2001:db8:1:2:aaaa::1", True), ("2001:db8:1:3::1", False)])
+def test_of_ipv6_the_network_is_remembered(world, script, numbers, source, known):
+    """A phone's address in it changes by the day; and one entry for each would let a customer fill the memory."""
+    from kemi import caller_id
+
+    branch(world, script, si="[2001:db8:1:2::1]")
+    world.request(rU="112", ci="call-2", si=f"[{source}]")
+    assert ("sip:+4930555101@example.net" if known else "") == caller_id.truth_for_emergency().uri
 
 
 def test_a_stranger_who_hides_shows_what_else_he_says(world, script, node):

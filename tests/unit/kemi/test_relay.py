@@ -34,7 +34,7 @@ def test_branch_shows_the_rated_number_and_no_secret(world, script):
     assert (f"To: <{FIRST[0]}>",) in world.did("append")
     removed = {name for (name,) in world.did("remove")}
     assert {"To", "X-Meterline-Card", "X-Meterline-PIN", "Proxy-Authorization"} <= removed
-    assert {"P-Asserted-Identity", "Diversion", "History-Info", "Referred-By"} <= removed
+    assert {"P-Asserted-Identity", "Diversion", "History-Info", "Referred-By", "Identity", "P-Charge-Info"} <= removed
 
 
 def test_branch_after_a_failover_is_edited_too(started, script):
@@ -44,7 +44,7 @@ def test_branch_after_a_failover_is_edited_too(started, script):
     started.actions.clear()
     script.branch()
     assert (f"To: <{SECOND[0]}>",) in started.did("append")
-    assert ("From: <sip:alice@example.net>;tag=from-1",) in started.did("append")
+    assert ('From: "Anonymous" <sip:anonymous@anonymous.invalid>;tag=from-1',) in started.did("append")
     assert ("X-Meterline-PIN",) in started.did("remove")
 
 
