@@ -275,7 +275,7 @@ def test_a_batch_is_issued_once_and_all_or_nothing(bank: Bank) -> None:
     [
         ({"value": "0"}, "invalid_content: batch .*: a voucher is worth more than nothing"),
         ({"currency": "euro"}, "Data too long"),
-        ({"currency": "eur"}, "invalid_content: batch .*: a currency is three capital letters, not eur"),
+        ({"currency": "eur"}, 'invalid_content: batch .*: a currency is three capital letters, not "eur"'),
         ({"code_hashes": []}, "1 to 50000 vouchers, not 0"),
         ({"code_hashes": ["12345678901234"]}, "voucher 1 is no hash of a code"),
         ({"owner": "no such"}, "unknown_account"),
