@@ -477,6 +477,11 @@ class CdrLeg:
 @dataclass(frozen=True, slots=True)
 class Cdr:
     """A call detail record with its legs (none if it never opened)."""
+    @property
+    def comes_to(self) -> Decimal:
+        """What the account pays for the call, after corrections."""
+        return self.charge if self.corrected_charge is None else self.corrected_charge
+
 
     call_key: str
     node: str
@@ -511,10 +516,10 @@ class Cdr:
 
     @property
     def margin(self) -> Decimal | None:
-        """What the vendor earned: the last leg's charge less the carrier's cost, if they are in one currency."""
+        """What the vendor earned: what the last leg comes to less the carrier's cost, if they are in one currency."""
         if self.carrier_cost is None or not self.legs or self.legs[-1].currency != self.carrier_currency:
             return None
-        return self.legs[-1].charge - self.carrier_cost
+        return self.legs[-1].comes_to - self.carrier_cost
 
 
 @dataclass(frozen=True, slots=True)
