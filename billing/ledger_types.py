@@ -452,6 +452,10 @@ class Account:
     spent_today: Decimal
     available: Decimal
     card_number: str | None
+    loss_allowed: bool
+    carrier_order: str | None
+    """Of the vendor's own accounts: a carrier may cost more than their calls; cost, priority or weight, None: as their
+    tariffs say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,15 +477,15 @@ class CdrLeg:
     corrected_charge: Decimal | None = None
     """What a re-rating made of the charge; None: it is right."""
 
-
-@dataclass(frozen=True, slots=True)
-class Cdr:
-    """A call detail record with its legs (none if it never opened)."""
     @property
     def comes_to(self) -> Decimal:
         """What the account pays for the call, after corrections."""
         return self.charge if self.corrected_charge is None else self.corrected_charge
 
+
+@dataclass(frozen=True, slots=True)
+class Cdr:
+    """A call detail record with its legs (none if it never opened)."""
 
     call_key: str
     node: str
@@ -633,6 +637,8 @@ class Tariff:
     zone: str
     version: int
     rates: int
+    loss_allowed: bool
+    carrier_order: str | None
     owner_name: str | None = None
 
 

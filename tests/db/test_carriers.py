@@ -135,11 +135,16 @@ def test_routing_comes_with_the_caller(bank: Bank) -> None:
 
 def test_routing_of_nobody_and_in_no_order_is_refused(bank: Bank) -> None:
     """By its token."""
+    def seen() -> list[tuple[bool, str | None]]:
+        found = (bank.admin.account_named(f"a {tariff}"), bank.admin.tariff_named(tariff))
+        return [(one.loss_allowed, one.carrier_order) for one in found if one is not None]
+
     assert "unknown_account" == refused(
         lambda: bank.admin.set_account_routing(NOBODY, loss_allowed=True, carrier_order=None)
     )
     assert "unknown_tariff" == refused(
         lambda: bank.admin.set_tariff_routing(NOBODY, loss_allowed=True, carrier_order=None)
+    assert [(False, "priority"), (True, "weight")] == seen()
     )
     for order in ("chance", ""):
         assert "invalid_content" == refused(
