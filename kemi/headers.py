@@ -16,8 +16,15 @@ IDENTITIES = (
     "History-Info",
     "Referred-By",
     "b",
+    "Identity",
+    "y",
+    "Identity-Info",
+    "n",
+    "P-Charge-Info",
+    "P-Served-User",
 )
-"""Who somebody says that he or another is; `b` is Referred-By in short (RFC 3892), which Kamailio does not know."""
+"""Who somebody says that he or another is, signed (RFC 8224) or not: what was signed is another From than goes on. In
+short `b` is Referred-By (RFC 3892), `y` Identity and `n` Identity-Info (RFC 4474), which Kamailio need not know."""
 
 NOT_FOR_CARRIERS = (
     CARD_HEADER,

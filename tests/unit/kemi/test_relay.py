@@ -35,6 +35,7 @@ def test_branch_shows_the_rated_number_and_no_secret(world, script):
     removed = {name for (name,) in world.did("remove")}
     assert {"To", "X-Meterline-Card", "X-Meterline-PIN", "Proxy-Authorization"} <= removed
     assert {"P-Asserted-Identity", "Diversion", "History-Info", "Referred-By"} <= removed
+    assert {"Identity", "y", "Identity-Info", "n", "P-Charge-Info", "P-Served-User"} <= removed
 
 
 def test_branch_after_a_failover_is_edited_too(started, script):
