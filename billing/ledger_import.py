@@ -11,7 +11,7 @@ class ImportLedger(LedgerSession):
     def tariff_named(self, name: str) -> Tariff | None:
         """A tariff by its name."""
         rows = self._select("SELECT * FROM v_tariff WHERE name = %s", name)
-        return record(Tariff, rows[0]) if rows else None
+        return record(Tariff, rows[0], loss_allowed=bool(rows[0]["loss_allowed"])) if rows else None
 
     def all_rates(self, tariff_id: int) -> list[RateRow]:
         """Every rate of a tariff, of any time."""

@@ -97,7 +97,8 @@ class ReportsLedger(LedgerSession):
 
     def tariffs(self) -> list[Tariff]:
         """All tariffs by name."""
-        return [record(Tariff, row) for row in self._select("SELECT * FROM v_tariff ORDER BY name")]
+        rows = self._select("SELECT * FROM v_tariff ORDER BY name")
+        return [record(Tariff, row, loss_allowed=bool(row["loss_allowed"])) for row in rows]
 
     def rates(self, tariff_id: int) -> list[RateRow]:
         """All rates of a tariff by prefix."""
@@ -148,4 +149,5 @@ class ReportsLedger(LedgerSession):
 
 
 def _account(row: Row) -> Account:
-    return record(Account, row, premium_allowed=bool(row["premium_allowed"]))
+    flags = {name: bool(row[name]) for name in ("premium_allowed", "loss_allowed")}
+    return record(Account, row, **flags)

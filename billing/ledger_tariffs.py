@@ -45,7 +45,7 @@ class TariffLedger(LedgerSession):
     def tariff_named(self, name: str) -> Tariff | None:
         """A tariff by its name."""
         rows = self._select("SELECT * FROM v_tariff WHERE name = %s", name)
-        return record(Tariff, rows[0]) if rows else None
+        return record(Tariff, rows[0], loss_allowed=bool(rows[0]["loss_allowed"])) if rows else None
 
     def rate_pages(self, tariff_id: int, prefix: str = "") -> Iterator[list[RateRow]]:
         """The rates of a tariff whose prefixes begin with `prefix`, by prefix and time, in pages: all of a prefix on

@@ -452,6 +452,10 @@ class Account:
     spent_today: Decimal
     available: Decimal
     card_number: str | None
+    loss_allowed: bool
+    carrier_order: str | None
+    """Of the vendor's own accounts: a carrier may cost more than their calls; cost, priority or weight, None: as their
+    tariffs say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,6 +476,11 @@ class CdrLeg:
     bundle_s: int = 0
     corrected_charge: Decimal | None = None
     """What a re-rating made of the charge; None: it is right."""
+
+    @property
+    def comes_to(self) -> Decimal:
+        """What the account pays for the call, after corrections."""
+        return self.charge if self.corrected_charge is None else self.corrected_charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,10 +520,10 @@ class Cdr:
 
     @property
     def margin(self) -> Decimal | None:
-        """What the vendor earned: the last leg's charge less the carrier's cost, if they are in one currency."""
+        """What the vendor earned: what the last leg comes to less the carrier's cost, if they are in one currency."""
         if self.carrier_cost is None or not self.legs or self.legs[-1].currency != self.carrier_currency:
             return None
-        return self.legs[-1].charge - self.carrier_cost
+        return self.legs[-1].comes_to - self.carrier_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -628,6 +637,8 @@ class Tariff:
     zone: str
     version: int
     rates: int
+    loss_allowed: bool
+    carrier_order: str | None
     owner_name: str | None = None
 
 

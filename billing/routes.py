@@ -122,7 +122,10 @@ class Router:
                 return False, Decimal(0), priority
             if route.price is None or route.carrier.currency != leg.currency:
                 return True, Decimal(0), priority
-            return False, route.price.cost(min(self._settings.reference_s, route.price.coverage_s)), priority
+            length_s = min(self._settings.reference_s, route.price.cap_s)
+            if length_s > route.price.coverage_s:  # the price of a shorter call would look like a lower one
+                return True, Decimal(0), priority
+            return False, route.price.cost(length_s), priority
 
         order = leg.carrier_order or self._settings.order
         ranked = sorted(routes, key=lambda route: (key(route), route.carrier.carrier_id))

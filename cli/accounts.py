@@ -86,6 +86,8 @@ def _facts(account: Account, rules: list[PrefixRule]) -> list[tuple[str, str]]:
         ("expires_at", moment(account.expires_at)),
         *((name, getattr(account, name)) for name in _DIALLING),
         ("premium_allowed", "yes" if account.premium_allowed else "no"),
+        ("loss_allowed", "yes" if account.loss_allowed else ""),
+        ("carrier_order", account.carrier_order),
         ("allowed", " ".join(rule.prefix or "all" for rule in rules if rule.allowed)),
         ("barred", " ".join(rule.prefix or "all" for rule in rules if not rule.allowed)),
     ]

@@ -8,6 +8,7 @@ from billing.ledger import Ledger
 from billing.ledger_types import CarrierShown, CarrierState
 from cli.ledger import NotFound, account_named, opened
 from cli.output import moment, show_json, show_table
+from cli.tariff_deck import tariff_named
 from cli.values import BadInput, whole_number
 
 TIMEOUT_S = 10.0
@@ -128,29 +129,35 @@ def enable(name: Name, as_json: AsJson = False) -> None:
 def routing(
     account: Annotated[str | None, typer.Option(help="The account's name; one of the vendor's own.")] = None,
     tariff: Annotated[str | None, typer.Option(help="Or the tariff's: all of its accounts.")] = None,
-    order: Annotated[str, typer.Option(help="cost, priority, weight, or default: as set elsewhere.")] = "default",
+    order: Annotated[str | None, typer.Option(help="cost, priority, weight, or default: as set elsewhere.")] = None,
     loss_allowed: Annotated[
-        bool, typer.Option("--loss-allowed/--no-loss-allowed", help="A carrier may cost more than the call.")
-    ] = False,
+        bool | None, typer.Option("--loss-allowed/--no-loss-allowed", help="A carrier may cost more than the call.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """In which order carriers are tried for an account or a tariff, and whether calls may cost more than they bring.
+
+    What is not given stays; with neither it is shown.
 
     Example: meterline carrier routing --tariff Flat --loss-allowed --order priority
     """
     if (account is None) == (tariff is None):
         raise BadInput("one of --account and --tariff must be given")
-    chosen = None if order == "default" else order
     with opened("admin", TIMEOUT_S) as ledger:
-        if account is not None:
-            ledger.set_account_routing(account, loss_allowed=loss_allowed, carrier_order=chosen)
+        before = tariff_named(ledger, tariff or "") if account is None else account_named(ledger, account)
+        allowed = before.loss_allowed if loss_allowed is None else loss_allowed
+        chosen = before.carrier_order if order is None else None if order == "default" else order
+        if order is None and loss_allowed is None:
+            pass
+        elif account is not None:
+            ledger.set_account_routing(account, loss_allowed=allowed, carrier_order=chosen)
         else:
-            ledger.set_tariff_routing(tariff or "", loss_allowed=loss_allowed, carrier_order=chosen)
+            ledger.set_tariff_routing(tariff or "", loss_allowed=allowed, carrier_order=chosen)
     if as_json:
-        show_json({"account": account, "tariff": tariff, "carrier_order": chosen, "loss_allowed": loss_allowed})
+        show_json({"account": account, "tariff": tariff, "carrier_order": chosen, "loss_allowed": allowed})
     else:
-        loss = "may cost more than they bring" if loss_allowed else "never cost more than they bring"
-        print(f"{account or tariff}: carriers in the order of {order}; calls {loss}")
+        loss = "may cost more than they bring" if allowed else "never cost more than they bring"
+        print(f"{account or tariff}: carriers in the order of {chosen or 'default'}; calls {loss}")
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------

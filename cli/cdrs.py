@@ -153,5 +153,6 @@ def _rows(cdr: Cdr) -> list[tuple[object, ...]]:
 
 
 def _charged(leg: CdrLeg) -> tuple[str, str, str]:
-    """Seconds of minute bundles, money, and the balance after it."""
-    return f"{leg.bundle_s} s" if leg.bundle_s else "", money(leg.charge), money(leg.balance_after)
+    """Seconds of minute bundles, money, as the margin has it, and the balance after it was first charged."""
+    first = "" if leg.corrected_charge is None else f" (first {money(leg.charge)})"
+    return f"{leg.bundle_s} s" if leg.bundle_s else "", f"{money(leg.comes_to)}{first}", money(leg.balance_after)

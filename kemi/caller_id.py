@@ -24,8 +24,17 @@ if TYPE_CHECKING:
 
 ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 ASSERTED, PREFERRED, PRIVACY = "P-Asserted-Identity", "P-Preferred-Identity", "Privacy"
-REVEALING = ("Subject", "Call-Info", "Organization", "User-Agent", "Reply-To", "In-Reply-To")
-"""What else would tell who calls (RFC 3323 4.1)."""
+REVEALING = (
+    "Subject",
+    "Call-Info",
+    "Organization",
+    "User-Agent",
+    "Reply-To",
+    "In-Reply-To",
+    "Geolocation",
+    "P-Access-Network-Info",
+)
+"""What else would tell who calls (RFC 3323 4.1), or where he is (RFC 6442, 7315)."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,7 @@ def aim_at(carrier: Carrier) -> None:
 
 def edit_branch() -> None:
     """In the branch route: the headers that this carrier is shown."""
+    _satisfy_privacy()
     if ksr.dialog_var("m"):
         ksr.remove_headers(PRIVACY)
     if not (header := ksr.pv("$avp(from)")):
@@ -121,8 +131,19 @@ def edit_branch() -> None:
         ksr.append_header(PRIVACY, caller_id.privacy_of_hidden(ksr.headers(PRIVACY)))
 
 
+def _satisfy_privacy() -> None:
+    """We are the proxy whom `Proxy-Require: privacy` means (RFC 3323 4.3); a carrier who is none would answer 420."""
+    if not (bodies := ksr.headers("Proxy-Require")):
+        return
+    ksr.remove_headers("Proxy-Require")
+    options = [option.strip() for body in bodies for option in body.split(",")]
+    if others := [option for option in options if option.lower() != "privacy"]:
+        ksr.append_header("Proxy-Require", ", ".join(others))
+
+
 def restore_in_reply() -> None:
-    """To the caller of the INVITE: the From that he sent (RFC 3261 8.2.6.2)."""
+    """To the caller of the INVITE: the From that he sent (RFC 3261 8.2.6.2), and nothing of a callee who hides."""
+    _hide_callee()
     if ksr.pv("$avp(from)"):
         _as_sent("From")
 
@@ -131,7 +152,8 @@ def restore_in_reply() -> None:
 
 
 def edit_in_dialog(*, from_caller: bool) -> bool:
-    """A request within the current dialog goes to the other side: each gets the caller's address as it knows it.
+    """A request within the current dialog goes to the other side: each gets the caller's address as it knows it, and
+    the caller the number as he dialled it, not with what was put before it for the carrier.
 
     False when both know the same, and nothing is to be put back in replies.
     """
@@ -145,7 +167,8 @@ def edit_in_dialog(*, from_caller: bool) -> bool:
             ksr.remove_headers(*REVEALING)
             _hide_contact()
     else:
-        ksr.remove_headers("To")
+        ksr.remove_headers("From", "To")
+        ksr.append_header("From", f"<{ksr.pv('$dlg(to_uri)')}>;tag={ksr.pv('$ft')}")
         ksr.append_header("To", f"<{ksr.pv('$dlg(from_uri)')}>;tag={ksr.pv('$tt')}")
     return True
 
@@ -154,7 +177,11 @@ def restore_in_dialog() -> None:
     """A reply within the call: From and To as they were sent; and no more of a caller who hides than before."""
     _as_sent("From")
     _as_sent("To")
-    if ksr.is_known_dialog() and ksr.pv("$ft") != ksr.pv("$dlg(from_tag)"):
+    if not ksr.is_known_dialog():
+        return
+    if ksr.pv("$ft") == ksr.pv("$dlg(from_tag)"):
+        _hide_callee()
+    else:
         ksr.remove_headers(*IDENTITIES)
         if ksr.dialog_var("y"):
             ksr.remove_headers("Server", *REVEALING)
@@ -173,6 +200,12 @@ def _user(uri: str) -> str:
 def local_party() -> str:
     """The caller's side of the current dialog as the callee knows it, without tag."""
     return ksr.dialog_var("i") or f"<{ksr.pv('$dlg(from_uri)')}>"
+
+
+def _hide_callee() -> None:
+    """In a reply of the callee's: a caller is nobody who keeps to himself who somebody else is (RFC 3325 5)."""
+    if caller_id.wants_to_hide(ksr.headers(PRIVACY), "", ""):
+        ksr.remove_headers(*IDENTITIES)
 
 
 def _as_sent(name: str) -> None:

@@ -18,11 +18,13 @@ IDENTITIES = (
     "b",
     "Identity",
     "y",
+    "Identity-Info",
+    "n",
     "P-Charge-Info",
     "P-Served-User",
 )
-"""Who somebody says that he or another is, or pays. `b` is Referred-By in short (RFC 3892), which Kamailio does not
-know, `y` Identity (RFC 8224)."""
+"""Who somebody says that he or another is, signed (RFC 8224) or not: what was signed is another From than goes on. In
+short `b` is Referred-By (RFC 3892), `y` Identity and `n` Identity-Info (RFC 4474), which Kamailio need not know."""
 
 NOT_FOR_CARRIERS = (
     CARD_HEADER,

@@ -160,7 +160,12 @@ def _by_caller_number(trunk: Trunk) -> Identified:
     caller = _ask(lambda ledger: ledger.identify_caller_number(trunk.trunk_id, number[:20]))
     if caller is None or not _may_use(trunk, caller):
         raise Refused("unknown_caller", f"trunk {trunk.name}: {number[:20]!r}")
-    return Identified(caller, number, _shown(caller, number[:20]))
+    return Identified(caller, number, _shown(caller, _e164(caller, number[:20])))
+
+
+def _e164(caller: Caller, number: str) -> str:
+    """A number that a trunk's callers are known by: E.164 already, or as the account dials it."""
+    return caller_id.as_number(number, dial_plan(caller)) if number.startswith("0") else number
 
 
 def _may_use(trunk: Trunk, caller: Caller | None) -> bool:

@@ -29,7 +29,11 @@ def relay_to_first_carrier(routes: Sequence[Route] = ()) -> None:
     for key in (live_key(), f"{live_key()}#"):
         ksr.forget(WINNER, key)
     if not _relay_to_next():
-        token = "no_carrier" if ksr.pv("$avp(full)") and not ksr.pv("$avp(sent)") else "carrier_failed"
+        full = ksr.pv("$avp(full)")
+        none_is_free = bool(full) and not ksr.pv("$avp(sent)")
+        if none_is_free:
+            ksr.set_dialog_var("o", f"full: {full}")
+        token = "no_carrier" if none_is_free else "carrier_failed"
         _give_up(ANSWERS[token].code, token)
         dialogs.take_event("dialog:failed")  # cancelled in this moment, no event follows; twice does no harm
 
@@ -198,7 +202,8 @@ def _relay_to_next() -> bool:
         tried.append(str(carrier.carrier_id))
         ksr.set_pv("$avp(tried)", ",".join(tried))
         if not ksr.dialog_var("m") and not channels.take(carrier):
-            ksr.set_pv("$avp(full)", "1")
+            full = ksr.pv("$avp(full)")
+            ksr.set_pv("$avp(full)", f"{full}, {carrier.name}" if full else carrier.name)
             log.event("carrier_full", "notice", call_key=ksr.dialog_var("k"), carrier=carrier.name)
             continue
         ksr.set_pv("$avp(sent)", "1")
@@ -246,7 +251,8 @@ def _give_up(code: int, token: str) -> None:
         return  # answered already
     dialogs.remember_outcome(token, code)
     ksr.add_to_reply("Warning", warning(token))
-    ksr.transaction_reply(code, "Carrier Failed")
+    answer = ANSWERS[token]
+    ksr.transaction_reply(code, answer.reason if code == answer.code else "Carrier Failed")
 
 
 def let_nobody_answer() -> None:

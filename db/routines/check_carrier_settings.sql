@@ -21,10 +21,12 @@ BEGIN
   IF v_wrong IS NOT NULL THEN
     CALL refuse(CONCAT('invalid_content: ', v_what, ' has no setting ', v_wrong));
   END IF;
+  -- A port behind it is a mistake that only calls would show.
   IF JSON_EXISTS(p_settings, '$.host')
-     AND NOT COALESCE(JSON_VALUE(p_settings, '$.host') REGEXP '\\A[0-9A-Za-z][0-9A-Za-z.:-]{0,127}\\z', FALSE) THEN
+     AND NOT COALESCE(JSON_VALUE(p_settings, '$.host') REGEXP '\\A[0-9A-Za-z][0-9A-Za-z.-]{0,127}\\z', FALSE)
+     AND NOT COALESCE(IS_IPV6(JSON_VALUE(p_settings, '$.host')), FALSE) THEN
     CALL refuse(CONCAT('invalid_content: ', v_what, ': host ', COALESCE(JSON_EXTRACT(p_settings, '$.host'), 'NULL'),
-                       ' is no address and no name'));
+                       ' is no address and no name (its port is a setting of its own)'));
   END IF;
   IF JSON_EXISTS(p_settings, '$.port')
      AND NOT COALESCE(JSON_VALUE(p_settings, '$.port') REGEXP '\\A[1-9][0-9]{0,4}\\z', FALSE) THEN
@@ -35,6 +37,14 @@ BEGIN
      AND NOT (JSON_VALUE(p_settings, '$.transport') IN ('udp', 'tcp', 'tls') <=> TRUE) THEN
     CALL refuse(CONCAT('invalid_content: ', v_what, ': transport ', JSON_EXTRACT(p_settings, '$.transport'),
                        ' is not udp, tcp or tls'));
+  END IF;
+  SELECT LEFT(CONCAT(flag.name, ' ', JSON_EXTRACT(p_settings, CONCAT('$.', flag.name))), 128) INTO v_wrong
+    FROM (SELECT 'trusts_identity' AS name UNION ALL SELECT 'probed') AS flag
+   WHERE JSON_EXISTS(p_settings, CONCAT('$.', flag.name))
+     AND NOT COALESCE(JSON_VALUE(p_settings, CONCAT('$.', flag.name)) IN ('0', '1', 'false', 'true'), FALSE)
+   LIMIT 1;
+  IF v_wrong IS NOT NULL THEN
+    CALL refuse(CONCAT('invalid_content: ', v_what, ': ', v_wrong, ' is not true or false'));
   END IF;
   IF JSON_EXISTS(p_settings, '$.prefixes') AND JSON_TYPE(JSON_EXTRACT(p_settings, '$.prefixes')) <> 'ARRAY' THEN
     CALL refuse(CONCAT('invalid_content: prefixes of ', v_what, ' are no list'));

@@ -31,7 +31,8 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     START TRANSACTION READ WRITE;
     CALL find_shown_owner(p_account, p_user, v_account, v_user);
-    IF (SELECT COUNT(*) FROM shown_number WHERE account_id = v_account AND user_id = v_user) >= 100 THEN
+    IF (SELECT COUNT(*) FROM shown_number
+         WHERE account_id = v_account AND user_id = v_user AND number <> CONVERT(p_number USING ascii)) >= 100 THEN
       CALL refuse(CONCAT('too_many_numbers: account ', p_account, COALESCE(CONCAT(', user ', p_user), ''),
                          ' has 100 numbers to show: a range such as 493055512* is one'));
     END IF;

@@ -64,6 +64,10 @@ def test_what_is_set_is_what_a_node_gets(bank: Bank, name: str) -> None:
         ('{"host": ""}', "invalid_content", "host"),
         ('{"host": "a b"}', "invalid_content", "a b"),
         ('{"host": "a;transport=tcp"}', "invalid_content", "a;transport"),
+        ('{"host": "203.0.113.10:5080"}', "invalid_content", "203.0.113.10:5080"),
+        ('{"host": "[2001:db8::1]"}', "invalid_content", "2001:db8"),
+        ('{"host": "a", "probed": "yes"}', "invalid_content", "probed"),
+        ('{"host": "a", "trusts_identity": null}', "invalid_content", "trusts_identity"),
         ('{"host": "a", "transport": "sctp"}', "invalid_content", "sctp"),
         ('{"host": "a", "port": 0}', "invalid_content", "port"),
         ('{"host": "a", "port": "x"}', "invalid_content", "port"),
@@ -84,6 +88,13 @@ def test_settings_that_cannot_be_are_refused_and_leave_nothing(
     assert token == error.value.token
     assert word in str(error.value)
     assert "unknown_carrier" == refused(lambda: bank.admin.set_carrier_status(name, "active"))
+
+
+@pytest.mark.parametrize("host", ["2001:db8::1", "::1", "gw.example.net", "192.0.2.7", "gw-1"])
+def test_hosts_are_names_and_addresses_of_both_versions(bank: Bank, name: str, host: str) -> None:
+    """As they are written."""
+    made = bank.admin.create_carrier(name, host)
+    assert [host] == [one.host for one in bank.proxy.carriers() if one.carrier_id == made]
 
 
 def test_names_are_unique_and_must_be_known(bank: Bank, name: str) -> None:
@@ -124,11 +135,16 @@ def test_routing_comes_with_the_caller(bank: Bank) -> None:
         assert caller is not None
         return bool(caller.legs[0].loss_allowed), caller.legs[0].carrier_order
 
+    def seen() -> list[tuple[bool, str | None]]:
+        found = (bank.admin.account_named(f"a {tariff}"), bank.admin.tariff_named(tariff))
+        return [(one.loss_allowed, one.carrier_order) for one in found if one is not None]
+
     assert (False, None) == routing()
     bank.admin.set_tariff_routing(tariff, loss_allowed=True, carrier_order="weight")
     assert (True, "weight") == routing()
     bank.admin.set_account_routing(f"a {tariff}", loss_allowed=False, carrier_order="priority")
     assert (True, "priority") == routing()
+    assert [(False, "priority"), (True, "weight")] == seen()
     bank.admin.set_tariff_routing(tariff, loss_allowed=False, carrier_order=None)
     assert (False, "priority") == routing()
 
@@ -210,6 +226,8 @@ def test_there_are_a_hundred_at_most(bank: Bank, phone: tuple[str, str, int]) ->
     for number in range(100):
         bank.admin.put_shown_number(account, user, f"123456789012{number:03d}")
     assert "too_many_numbers" == refused(lambda: bank.admin.put_shown_number(account, user, "4930"))
+    assert bank.admin.put_shown_number(account, user, "123456789012099", default=True)
+    assert "123456789012099" == shown(bank, user_id)[0]
     assert 100 == len(shown(bank, user_id))
 
 

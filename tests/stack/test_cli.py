@@ -386,7 +386,12 @@ def test_routing_is_set_for_accounts_and_tariffs(run, world):
     assert "may cost more than they bring" in run("carrier", "routing", *words).output
     leg = world.proxy.identify_account(world.customer_id).legs[0]
     assert (True, "weight") == (bool(leg.loss_allowed), leg.carrier_order)
-    assert run("carrier", "routing", "--account", "acme").code == 0
+    # What is not given stays, and can be looked at.
+    assert "may cost more" in run("carrier", "routing", "--account", "acme", "--order", "cost").output
+    assert "in the order of cost; calls may cost more" in run("carrier", "routing", "--account", "acme").output
+    account = run("customer", "show", "acme", "--json").json["account"]
+    assert (True, "cost") == (account["loss_allowed"], account["carrier_order"])
+    assert run("carrier", "routing", "--account", "acme", "--order", "default", "--no-loss-allowed").code == 0
     shown = run("carrier", "routing", "--tariff", "retail", "--order", "priority", "--json").json
     assert {"account": None, "tariff": "retail", "carrier_order": "priority", "loss_allowed": False} == shown
     assert "priority" == world.proxy.identify_account(world.customer_id).legs[0].carrier_order

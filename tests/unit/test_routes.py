@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from datetime import time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from billing.directory import Carrier
 from billing.errors import DestinationBarred, NoRate, Refused
 from billing.pricelist import rate_from_json
-from billing.rating import PricedCall
+from billing.rating import PricedCall, Rate, Rounding, Window, short_form
 from billing.routes import Retail, Router
 from billing.settings import CarrierSettings
 from tests.unit.builders import AT, leg, rate
@@ -43,10 +44,12 @@ class Prices:
         return found
 
 
-def routes(carriers, prices=None, *, retail="0.60", grant_s=120, own=None, seed=1, **settings):
-    top = Retail(own or leg(), PricedCall(retail if not isinstance(retail, str) else rate(retail), AT, DAY_S))
+def routes(
+    carriers, prices=None, *, retail="0.60", grant_s=120, own=None, seed=1, at=AT, cap_s=DAY_S, **settings
+):
+    top = Retail(own or leg(), PricedCall(retail if not isinstance(retail, str) else rate(retail), at, cap_s))
     router = Router(carriers, CarrierSettings(**settings), random.Random(seed).randrange)
-    return router.find(top, prices or Prices(), "4930123", AT, DAY_S, grant_s)
+    return router.find(top, prices or Prices(), "4930123", at, cap_s, grant_s)
 
 
 def names(found):
@@ -102,6 +105,28 @@ def test_by_cost_of_the_reference_call(reference_s, first):
     prices = Prices(t1=rate("0.12", initial_s=60, increment_s=60), t2=rate("0.15"))
     found = routes([carrier(1, 1), carrier(2, 2)], prices, reference_s=reference_s, grant_s=60)
     assert first == names(found)[0]
+
+
+def mondays(price):
+    """What is sold until midnight only."""
+    window = Window(frozenset({1}), time(0), Decimal(0), short_form(Decimal(price)))
+    return Rate("49", "Germany", (window,), rounding=Rounding(decimals=6))
+
+
+@pytest.mark.parametrize(
+    ("price", "left_s", "order"), [("0.20", 30, [2, 1]), ("0.05", 180, [1, 2]), ("0.05", 179, [2, 1])]
+)
+def test_by_cost_of_calls_of_one_length(price, left_s, order):
+    """Who sells no more than a part of the reference call does not look cheap for it: he comes last."""
+    prices = Prices(t1=mondays(price), t2=CHEAP)
+    midnight = AT.replace(hour=0, minute=0) + timedelta(days=1)
+    found = routes([carrier(1, 1), carrier(2, 2)], prices, at=midnight - timedelta(seconds=left_s))
+    assert order == names(found)
+
+
+def test_no_call_is_as_long_as_the_reference():
+    """What the longest call costs is known, and compared."""
+    assert [2, 1] == names(routes([carrier(1, 1), carrier(2, 2)], Prices(t1=DEAR, t2=CHEAP), cap_s=60, grant_s=60))
 
 
 def test_equal_costs_are_ordered_by_priority():

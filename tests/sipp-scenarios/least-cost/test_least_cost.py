@@ -8,6 +8,7 @@ from kemi.headers import NOT_FOR_CARRIERS
 from stack.processes import wait_until
 from tests.support.messages import tag_of
 from tests.support.party import ANSWER, REFUSE, RING, SILENT, Party
+from tests.support.rawsip import uri_in
 from tests.support.world import NUMBER
 
 D = Decimal
@@ -271,6 +272,7 @@ def test_each_side_keeps_its_own_view_through_the_call(office, alice):
     assert (200, own.remote, own.local) == (answer.code, answer.header("to"), answer.header("from"))
     asked = party.wait_for(lambda one: one.is_request and one.method == "INFO", "INFO")
     assert "<sip:boss@example.org>" == asked.header("to").partition(";tag=")[0]
+    assert uri_in(dialog.remote) == uri_in(asked.header("from"))
     carrier.send(carrier.request("BYE", own))
     bye = party.wait_for(lambda one: one.is_request and one.method == "BYE", "BYE")
     assert ("<sip:boss@example.org>", tag_of(dialog.local)) == (bye.header("to").partition(";tag=")[0], bye.to_tag)
@@ -292,8 +294,10 @@ def test_who_hides_is_hidden(office, alice, trusted, written, headers, privacy):
     party, phone, carrier = alice
     if trusted:
         office.set("carrier3", trusts_identity=True)
-    dialog = call(party, phone, user=written, headers=[*headers, "User-Agent: Alice's phone", "Subject: Alice"])
+    more = ["User-Agent: Alice's phone", "Subject: Alice", "Geolocation: <cid:Alice>", "Proxy-Require: privacy"]
+    dialog = call(party, phone, user=written, headers=[*headers, *more])
     invite = heard(carrier, dialog, "INVITE")
+    assert [] == invite.headers("proxy-require")
     assert (ANONYMOUS, [of(office, MAIN)] if trusted else []) == who(invite)
     assert [privacy] == invite.headers("privacy")
     party.ask("INFO", dialog)
@@ -306,6 +310,33 @@ def test_who_hides_is_hidden(office, alice, trusted, written, headers, privacy):
         for name in (phone.username, MAIN, "Alice"):
             assert name not in told, f"{name} in\n{told}"
     assert "anonymous" == office.cdr(dialog.call_id).shown
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_calls_that_nobody_answers_are_shown_alike(office, alice, hides):
+    """CANCEL and the ACKs of refusals, which the proxy makes itself; and the caller has his own From back."""
+    party, phone, carrier = alice
+    headers = ["Privacy: id"] if hides else []
+    shown = ANONYMOUS if hides else of(office, MAIN)
+    carrier.invites = RING
+    ringing = _dialled(party, phone, '"Boss" <sip:boss@example.org>', headers)
+    party.wait_for(lambda one: one.code == 180 and one.call_id == ringing.call_id, "180")
+    (sent,) = [one for one in party.messages() if one.sent and one.call_id == ringing.call_id
+               and one.method == "INVITE" and one.headers("proxy-authorization")]  # fmt: skip
+    branch = sent.header("via").partition("branch=")[2].partition(";")[0]
+    party.send(party.request("CANCEL", ringing, cseq=ringing.cseq, branch=branch))
+    cancelled = party.wait_for_final(ringing, "INVITE")
+    carrier.invites = REFUSE
+    refused = _dialled(party, phone, '"Boss" <sip:boss@example.org>', headers)
+    busy = party.wait_for_final(refused, "INVITE")
+    assert (487, ringing.local, 486, refused.local) == (
+        *(cancelled.code, cancelled.header("from")), *(busy.code, busy.header("from"))
+    )  # fmt: skip
+    for dialog, method in ((ringing, "CANCEL"), (ringing, "ACK"), (refused, "ACK")):
+        message = heard(carrier, dialog, method)
+        assert (shown, []) == who(message)
+        assert phone.username not in message.text
+        assert MAIN not in message.text or not hides
 
 
 def test_a_cut_is_told_to_each_side_in_its_own_words(office):

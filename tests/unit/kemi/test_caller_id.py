@@ -79,10 +79,21 @@ def test_who_hides_is_told_to_the_trusted_alone(world, script, numbers, node, tm
     assert f"From: {ANONYMOUS}" in lines
     assert trusts == (f"P-Asserted-Identity: {MAIN}" in lines)
     assert [f"Privacy: {privacy}"] == [line for line in lines if line.startswith("Privacy")]
-    assert {("User-Agent",), ("Contact",), ("Privacy",)} <= set(world.did("remove"))
+    removed = {name for (name,) in world.did("remove")}
+    assert {"User-Agent", "Contact", "Privacy", "Geolocation", "P-Access-Network-Info"} <= removed
     assert not any("alice" in line for line in lines)
     assert "anonymous" == node._ledger.asked_for("open_call")[0][1].shown
     assert ["ka-src"] == world.dialog.properties
+
+
+@pytest.mark.parametrize(
+    ("required", "sent"), [("privacy", []), ("Privacy", []), ("sec-agree, privacy", ["Proxy-Require: sec-agree"])]
+)
+def test_the_proxy_that_must_know_privacy_is_this_one(world, script, numbers, required, sent):
+    """RFC 3323 4.3: a carrier who knows it not would refuse a call that is hidden already."""
+    lines = branch(world, script, headers=[("Privacy", "id"), ("Proxy-Require", required)])
+    assert sent == [line for line in lines if line.startswith("Proxy-Require")]
+    assert ("Proxy-Require",) in world.did("remove")
 
 
 def test_each_carrier_is_shown_what_is_his(world, script, numbers, tmp_path):
@@ -106,6 +117,7 @@ def test_each_carrier_is_shown_what_is_his(world, script, numbers, tmp_path):
     ("source", "number", "shown"),
     [
         ("198.51.100.2", "+4930777", "<sip:+4930777@example.net>"),  # known by his number on a trunk
+        ("198.51.100.2", "030777", "<sip:+4930777@example.net>"),  # by a national one
         ("198.51.100.1", "030778", "<sip:+4930778@example.net>"),  # a card, and the IVR says who calls
         ("198.51.100.1", "Unknown", '"Anonymous" <sip:anonymous@anonymous.invalid>'),
         ("198.51.100.3", "4930779", '"Anonymous" <sip:anonymous@anonymous.invalid>'),  # an office that may show nothing
@@ -165,14 +177,16 @@ def test_his_own_from_comes_back_in_replies(world, script, numbers):
 
 def test_requests_within_the_call(world, script, node):
     """Each side hears of the caller as it knows him."""
-    world.known().variables |= {"i": MAIN}
+    world.known(to_uri="sip:030123@example.net").variables |= {"i": MAIN}
     world.request("BYE", tt="to-1", cs="2")
     script.request_route()
     assert (f"From: {MAIN};tag=from-1",) in world.did("append")
     assert [("ksr_in_dialog_reply",)] == world.did("on_reply")
     world.request("BYE", ft="to-1", tt="from-1", si="192.0.2.1", cs="3")
     script.request_route()
-    assert ("To: <sip:alice@example.net>;tag=from-1",) in world.did("append")
+    assert {("To: <sip:alice@example.net>;tag=from-1",), ("From: <sip:030123@example.net>;tag=to-1",)} <= set(
+        world.did("append")
+    )
 
 
 def test_an_ack_is_edited_and_has_no_reply(world, script, node):
@@ -201,6 +215,16 @@ def test_replies_within_the_call_have_what_was_sent(world, script, node):
     assert {("From: <sip:x>;tag=to-1",), (f"To: {ANONYMOUS}",)} <= set(world.did("append"))
     assert ("Contact: <sip:anonymous@198.51.100.9:5060>",) in world.did("append")
     assert ("P-Asserted-Identity",) in world.did("remove")
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize(("privacy", "told"), [([], True), ([("Privacy", "none")], True), ([("Privacy", "id")], False)])
+def test_a_callee_who_hides_is_not_told_to_the_caller(world, script, node, within, privacy, told):
+    """RFC 3325 5: his carrier trusts us with his number, and a caller is nobody whom we would trust with it."""
+    world.known().variables |= {"i": MAIN}
+    world.reply(200, headers=[("P-Asserted-Identity", "<sip:+4930777@x>"), *privacy])
+    (script.in_dialog_reply if within else script.transaction_reply)()
+    assert told is (("P-Asserted-Identity",) not in world.did("remove"))
 
 
 def test_the_bye_of_a_cut_goes_in_the_name_that_each_side_knows(world, script, node):

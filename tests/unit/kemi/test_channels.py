@@ -47,11 +47,12 @@ def test_a_full_carrier_is_passed_over(world, script, events):
 
 
 def test_when_all_are_full_the_caller_is_told(world, script, journal, tmp_path):
-    """480 no_carrier, and the hold is given back."""
-    publish(Directory((), (carrier(1, channels=1),)), tmp_path / "directory.json")
+    """480 no_carrier, and the hold is given back; the CDR says who was full."""
+    publish(Directory((), (carrier(1, channels=1), carrier(2, channels=0))), tmp_path / "directory.json")
     call(world, script, 1)
     assert [] == call(world, script, 2)
-    assert ([480], ["no_carrier"]) == (world.replied, [fact["result"] for fact in journal()])
+    assert [("no_carrier", "full: carrier 1, carrier 2")] == [(fact["result"], fact["detail"]) for fact in journal()]
+    assert [(480, "Temporarily Unavailable")] == world.did("reply")
     assert 1 == used(world)
 
 

@@ -34,7 +34,8 @@ def test_branch_shows_the_rated_number_and_no_secret(world, script):
     assert (f"To: <{FIRST[0]}>",) in world.did("append")
     removed = {name for (name,) in world.did("remove")}
     assert {"To", "X-Meterline-Card", "X-Meterline-PIN", "Proxy-Authorization"} <= removed
-    assert {"P-Asserted-Identity", "Diversion", "History-Info", "Referred-By", "Identity", "P-Charge-Info"} <= removed
+    assert {"P-Asserted-Identity", "Diversion", "History-Info", "Referred-By"} <= removed
+    assert {"Identity", "y", "Identity-Info", "n", "P-Charge-Info", "P-Served-User"} <= removed
 
 
 def test_branch_after_a_failover_is_edited_too(started, script):
