@@ -267,7 +267,11 @@ def test_many_writers_at_once_keep_every_line_whole(tmp_path):
 
 
 def test_killed_writer_leaves_whole_lines_and_the_next_goes_on(tmp_path):
-    """A writer killed in mid-stream has lost nothing it had appended, and a new one appends behind it."""
+    """A writer killed in mid-stream has lost nothing it had appended, and a new one appends behind it.
+
+    Linux ends a write between two pages for a SIGKILL: the line that was not appended yet may be torn there, and is set
+    aside then.
+    """
     writer = start_writer(tmp_path, "killed", 10_000_000)
     assert writer.stdout.readline() == "going\n"
     writer.send_signal(signal.SIGKILL)
@@ -276,9 +280,11 @@ def test_killed_writer_leaves_whole_lines_and_the_next_goes_on(tmp_path):
     write(tmp_path, {"kind": "ended", "call_key": "after", "number": 0})
     reader = JournalReader(tmp_path)
     facts = [entry.fact for entry in reader.entries(10_000_000)]
-    assert [] == reader.take_damaged()
     assert "after" == facts[-1]["call_key"]
     numbers = [one["number"] for one in facts[:-1]]
+    torn = [one.line for one in reader.take_damaged()]
+    assert len(torn) <= 1
+    assert [] == [line for line in torn if not encode({**facts[-2], "number": len(numbers)}).startswith(line)]
     assert len(numbers) > 50
     assert list(range(len(numbers))) == numbers
 
