@@ -16,7 +16,8 @@ from tests.model.probes import Probes
 
 FURNITURE = frozenset({
     "account", "purse", "user", "credential_digest", "credential_card", "trunk", "trunk_address", "carrier", "tariff",
-    "credential_caller_number", "rate", "loaded_object", "bundle", "bundle_prefix", "account_bundle",
+    "credential_caller_number", "rate", "loaded_object", "bundle", "bundle_prefix", "account_bundle", "card",
+    "card_batch", "zone_offset",
 })  # fmt: skip
 """Tables that no history empties; yoyo's own have names of their own."""
 
@@ -72,7 +73,9 @@ class Place:
 
     def __post_init__(self) -> None:
         self.beginning.update(
-            purse=self.sql("SELECT purse.*, account_id AS id FROM purse"), account=self.sql("SELECT * FROM account")
+            purse=self.sql("SELECT purse.*, account_id AS id FROM purse"),
+            card=self.sql("SELECT card.*, account_id AS id FROM card"),
+            account=self.sql("SELECT * FROM account"),
         )
         names = self.sql("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
                          " AND table_type = 'BASE TABLE'")  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
 from kemi import dialogs
 from tests.model.faults import Broken
+from tests.model.place import CARRIER_PRICE, EXPIRES_DAYS
 
 if TYPE_CHECKING:
     from tests.model.cast import Call, Place
@@ -24,7 +26,7 @@ PRICES = {
 """Destination and leg to connect fee, a second's price and increment: the tariffs of every history."""
 
 
-KEYS = {"purse": "account_id", "account": "id"}
+KEYS = {"purse": "account_id", "card": "account_id", "account": "id"}
 
 
 def counted(destination: str, leg: int, seconds: int) -> int:
@@ -110,6 +112,7 @@ def at_the_end(history: History) -> None:
         if call.key:
             _call(history, call)
     _money(history)
+    _cards(history)
 
 
 def _call(history: History, call: Call) -> None:
@@ -159,6 +162,10 @@ def _exact(history: History, call: Call, cdr: dict[str, Any], legs: list[dict[st
         must(call.over_ms <= deadline_ms + late_ms, f"{call} talked {call.over_ms - deadline_ms} ms past its deadline")
     billed_s = min(-(-talked_ms // 1000), cdr["grant_s"])
     must((talked_ms, billed_s) == (cdr["talked_ms"], cdr["billed_s"]), f"{call} talked {talked_ms} ms: {cdr}")
+    if cdr["carrier_tariff_id"] is not None:
+        asked = Decimal(CARRIER_PRICE) * -(-talked_ms // 1000)
+        must(asked == cdr["carrier_cost"], f"{call}: its carrier asks {asked} for {talked_ms} ms: {cdr}")
+        history.seen.update(["carrier: asked" if asked else "carrier: free"])
     for leg in legs:
         covered_s = covered(history.place, leg)
         charge = cost(call.destination, leg["leg"], billed_s, covered_s)
@@ -189,3 +196,33 @@ def _money(history: History) -> None:
         expected[row["account_id"]] -= row["charge"]
     balances = {row["account_id"]: row["balance"] for row in place.sql("SELECT account_id, balance FROM purse")}
     must(expected == balances, f"balances are {balances} and ought to be {expected}")
+
+
+def _cards(history: History) -> None:
+    """A card of a batch is used from its first call on, and its days count from then; one that nobody used is whole."""
+    sql = (
+        "SELECT card.account_id, card.first_used_at, purse.unused, account.expires_at FROM card"
+        " JOIN purse ON purse.account_id = card.account_id JOIN account ON account.id = card.account_id"
+    )
+    for card in history.place.sql(sql):
+        calls = history.place.sql(
+            "SELECT talked_ms > 0 AS talked, answered_at IS NOT NULL OR provisional AS answered FROM cdr"
+            " WHERE account_id = %s", card["account_id"],
+        )  # fmt: skip
+        used_at = card["first_used_at"]
+        must((used_at is None) == bool(card["unused"]), f"used or not: {card}")
+        must(not card["unused"] or not any(call["talked"] for call in calls), f"talked, and unused: {card}")
+        answered = any(call["answered"] for call in calls) or _unsure(history, card)
+        must(used_at is None or answered, f"nobody used it: {card}")
+        day = None if used_at is None else used_at.replace(hour=0, minute=0, second=0, microsecond=0)
+        expires_at = None if day is None else day + timedelta(days=EXPIRES_DAYS + 1)
+        must(expires_at == card["expires_at"], f"expires at {expires_at}: {card}")
+        history.seen.update(["card: unused" if used_at is None else "card: used"])
+
+
+def _unsure(history: History, card: dict[str, Any]) -> bool:
+    """Whether a call of this card was answered in the moment of a kill: it may turn out to have reached nobody."""
+    accounts = history.place.accounts
+    return any(
+        call.unsure and accounts[history.place.users[call.user][0]] == card["account_id"] for call in history.calls
+    )

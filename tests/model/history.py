@@ -75,6 +75,8 @@ class History:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
         self.clock = Clock()
+        self.ledger_off_ms = 0
+        """How far the database's clock has been set."""
         self.faults = Faults(self.rng, self.place.probes, self.seen, tell=self.tell)
         self.faults.meanwhile, self.faults.arrive = self._meanwhile, self._arrive
         self.log: list[str] = []
@@ -126,7 +128,7 @@ class History:
         """The product's modules meet the faults of this history."""
         ModelLedger.faults = self.faults
         ModelLedger.reachable = staticmethod(lambda: Node.now is None or not Node.now.cut_off)
-        ModelLedger.now_ms = staticmethod(lambda: self.clock.now_ms)
+        ModelLedger.now_ms = staticmethod(lambda: self.clock.now_ms + self.ledger_off_ms)
         ModelLedger.wait_gone = staticmethod(self._wait_gone)
         writes, done, room = JournalWriter._write, JournalReader.done, JournalRoom.keep_reserve
         changes: list[tuple[Any, str, Any]] = [
@@ -472,7 +474,12 @@ class History:
             node.kill_drain()
 
     def _set_clock(self) -> None:
-        node = self.rng.choice(self.nodes)
+        """A node's, by anything; or the database's, forward by more than a grant and the reaper's patience."""
+        node = self.rng.choice([*self.nodes, None])
+        if node is None:
+            self.ledger_off_ms += 120_000
+            self.tell(f"the database's clock is set: {self.ledger_off_ms / 1000} s")
+            return
         node.wall_off_ms += self.rng.choice([-3_600_000, -90_000, 90_000, 3_600_000])
         self.tell(f"{node.name}: the clock is set")
 

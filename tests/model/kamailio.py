@@ -18,6 +18,8 @@ from typing import Any
 import kemi.calls
 import kemi.cutter
 import kemi.dialogs
+import kemi.ender
+import kemi.health
 import kemi.keeper
 import kemi.ksr
 import kemi.node
@@ -157,8 +159,9 @@ class Memory:
         }
 
 
-KEEPER, CUTTER, DIALOGS = Memory(kemi.keeper), Memory(kemi.cutter), Memory(kemi.dialogs)
-"""As they are when the script has just been loaded."""
+MEMORIES = {module: Memory(module) for module in (kemi.keeper, kemi.cutter, kemi.dialogs, kemi.ender, kemi.health)}
+"""As they are when the script has just been loaded. One that is forgotten here outlives a kill, and the history: then a
+seed is not the same again."""
 
 
 class Node:
@@ -213,15 +216,15 @@ class Node:
         kemi.ksr.KSR = self._ksr
         if role != "drain":
             kemi.node._node = self._processes["other worker" if role == "worker" and role in self.inside else role]
-        memories = self._keeper, self._cutter, self._dialogs
-        for memory in memories:
+        memories = self._memories  # those of now: who is killed meanwhile leaves with his own
+        for memory in memories.values():
             memory.swap()
         self.inside.append(role)
         try:
             yield
         finally:
             self.inside.pop()
-            for memory in memories:
+            for memory in memories.values():
                 memory.swap()
             clock.booted_ms, clock.wall_off_ms = kept_clock
             kemi.ksr.KSR, kemi.node._node, Node.now = kept_script
@@ -240,7 +243,7 @@ class Node:
     def start_kamailio(self) -> None:
         """With what an earlier one left."""
         self.clock.now_ms += RESTART_MS
-        self._keeper, self._cutter, self._dialogs = KEEPER.fresh(), CUTTER.fresh(), DIALOGS.fresh()
+        self._memories = {module: memory.fresh() for module, memory in MEMORIES.items()}
         kept = self.clock.booted_ms, self.clock.wall_off_ms
         self.clock.booted_ms, self.clock.wall_off_ms = self.booted_ms, self.wall_off_ms
         self._processes = {role: kemi.node.Node(self.settings) for role in PROCESSES}
@@ -324,7 +327,7 @@ class Node:
         if self.meterline is None:
             return []
         ends = [one.ends_ms for one in self.world.dialogs.values() if one.ends_ms and one.values["state"] in UP]
-        cutter = self._cutter.value("_cutter")
+        cutter = self._memories[kemi.cutter].value("_cutter")
         if cutter is not None and cutter._deadlines:
             ends += [deadline.at_ms + self.booted_ms for deadline in cutter._deadlines]
         return [max(at, self.clock.now_ms + LOOK_MS) for at in ends]

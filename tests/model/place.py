@@ -12,10 +12,12 @@ from pathlib import Path
 import pymysql
 import pymysql.cursors
 
+from billing.card_types import CardBatchRequest
+from billing.cards import zone_offsets
 from billing.ledger import Ledger, LedgerAddress
 from db.migrate import migrate
 from stack.mariadb import PrivateMariaDB
-from tests.db.bank import PASSWORDS, logins
+from tests.db.bank import PASSWORDS, logins, new_key
 from tests.model.cast import Place
 from tests.model.probes import Change, install
 
@@ -26,6 +28,11 @@ BUNDLES = (
     ("reseller's gift", None, 70, "once", "4,!44", 1),
 )
 """Minute bundles: little enough to be used up within a history, which then goes on with money."""
+CARDS = ("card one", "card two")
+"""Cards of a batch, which expire some days after their first use."""
+EXPIRES_DAYS = 1
+CARRIER_PRICE = "0.001"
+"""A second at the first carrier; the second one has no tariff."""
 TIMEOUT_S = 20.0
 
 
@@ -66,8 +73,8 @@ def _furnished(server: PrivateMariaDB, folder: Path, change: Change | None) -> P
     for prefix, fee, price, increment in (("49", "0", "0.01", 1), ("44", "0.05", "0.02", 6)):
         admin.put_rate(sold, prefix, f"to {prefix}", connect_fee=fee, price=price, per_s=1, increment_s=increment)
     accounts = {"reseller": reseller}
-    for name in ("card one", "card two"):
-        accounts[name] = admin.create_account("card", name, reseller, "EUR", sold)
+    accounts |= _issued(admin, Ledger(addresses["cashier"]))
+    for name in CARDS:
         admin.set_account(accounts[name], max_calls=2)
     accounts["customer"] = admin.create_account("customer", "customer", None, "EUR", retail, "1")
     limits = {"daily_spend_limit": "1.5", "max_calls_per_hour": 4, "max_calls_per_hour_per_destination": 3}
@@ -81,15 +88,39 @@ def _furnished(server: PrivateMariaDB, folder: Path, change: Change | None) -> P
     since = datetime(2000, 1, 1, tzinfo=UTC)
     for name, owner, seconds, period, prefixes, priority in BUNDLES:
         admin.add_bundle(name, seconds, period, prefixes, owner=owner, priority=priority)
-    for account in ("card one", "card two"):
-        admin.assign_bundle(account, "cards' day", since)
+    for serial, _ in enumerate(CARDS, 1):
+        admin.assign_bundle(f"batch-{serial:06d}", "cards' day", since)
     for name in ("reseller's week", "reseller's gift"):
         admin.assign_bundle("reseller", name, since)
-    for number in (1, 2):
-        admin.create_carrier(f"carrier {number}", f"192.0.2.{number}", priority=number)
+    admin.set_account(accounts["card two"], parent_hold_limit="0.5")
+    _carriers(admin)
     admin.close()
     root = pymysql.connect(
         **server.admin_params(), database=DATABASE, autocommit=True, cursorclass=pymysql.cursors.DictCursor
     )
     login = {"socket": server.socket, "name": DATABASE, "proxy_password": PASSWORDS["proxy"], "timeout_s": TIMEOUT_S}
     return Place(login, addresses, root, probes, folder, accounts, chains)
+
+
+def _carriers(admin: Ledger) -> None:
+    """Two, the first with a tariff."""
+    bought = admin.put_tariff("carrier's", "EUR", decimals=6)
+    for prefix in ("49", "44"):
+        admin.put_rate(bought, prefix, f"to {prefix}", price=CARRIER_PRICE, per_s=1, increment_s=1)
+    admin.create_carrier("carrier 1", "192.0.2.1", priority=1, tariff="carrier's")
+    admin.create_carrier("carrier 2", "192.0.2.2", priority=2)
+
+
+def _issued(admin: Ledger, cashier: Ledger) -> dict[str, int]:
+    """The cards of the reseller's batch, sold, with nothing in them: their accounts."""
+    numbers = [(f"{serial:010d}", "c" * 64) for serial, _ in enumerate(CARDS, 1)]
+    offsets = zone_offsets("UTC", datetime(2026, 1, 1, tzinfo=UTC))
+    batch = CardBatchRequest(
+        "batch", "retail of the reseller", "0", numbers, parent="reseller", expires_days=EXPIRES_DAYS,
+        zone_offsets=offsets,
+    )  # fmt: skip
+    admin.issue_cards(new_key(), batch, "ann")
+    cashier.activate_cards(new_key(), "batch", "ann")
+    found = [cashier.card(number) for number, _ in numbers]
+    cashier.close()
+    return {name: card.account_id for name, card in zip(CARDS, found, strict=True) if card is not None}

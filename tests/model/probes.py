@@ -99,9 +99,16 @@ Change = tuple[str, str, str]
 """A routine, a text in it, and what is put in its place: what a history must find out."""
 
 
+def planned(change: Change | None = None) -> tuple[Probes, list[str]]:
+    """All routines with their probes: what `install` puts into a ledger, and what can be looked at without one."""
+    probes = Probes()
+    routines = _read("PROCEDURE", "routines")
+    return probes, [probes.text(one.name, _changed(one.name, one.sql, change)) for one in routines]
+
+
 def install(server: dict[str, Any], database: str, change: Change | None = None) -> Probes:
     """Put the probes into a ledger that was migrated."""
-    probes = Probes()
+    probes, texts = planned(change)
     with (
         pymysql.connect(**server, database=database, autocommit=True) as connection,
         connection.cursor() as cursor,
@@ -110,8 +117,8 @@ def install(server: dict[str, Any], database: str, change: Change | None = None)
         cursor.execute("SET SESSION sql_mode = %s", (SQL_MODE,))
         cursor.execute(CRASH)
         cursor.execute(f"GRANT EXECUTE ON PROCEDURE meterline_crash TO {OWNER}@{OWNERS_HOST}")
-        for routine in _read("PROCEDURE", "routines"):
-            cursor.execute(probes.text(routine.name, _changed(routine.name, routine.sql, change)))
+        for text in texts:
+            cursor.execute(text)
     return probes
 
 

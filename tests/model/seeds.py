@@ -15,6 +15,7 @@ from tests.model.faults import Broken
 from tests.model.history import STEPS, History
 from tests.model.place import made
 from tests.model.probes import Change, Probes
+from tests.model.reached import aimed_seeds
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Result:
     seen: Counter[str] = field(default_factory=Counter)
     probes: Probes = field(default_factory=Probes)
     failures: list[tuple[int, str, list[str]]] = field(default_factory=list)
+    played: int = 0
 
 
 def end_in_order() -> None:
@@ -36,8 +38,19 @@ def _exit(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(1)
 
 
-def run_seeds(seeds: Sequence[int], steps: int = STEPS, failures_max: int = 3, change: Change | None = None) -> Result:
-    """One server, one history after another, until so many have failed."""
+def after(number: int, steps: int = STEPS) -> Result:
+    """Histories that are after one statement, until one has come to it."""
+    return run_seeds(aimed_seeds(number), steps, until=f"probe {number}")
+
+
+def run_seeds(
+    seeds: Sequence[int],
+    steps: int = STEPS,
+    failures_max: int = 3,
+    change: Change | None = None,
+    until: str | None = None,
+) -> Result:
+    """One server, one history after another, until so many have failed, or `until` was seen."""
     result = Result()
     with made(change) as place:
         result.probes = place.probes
@@ -50,6 +63,7 @@ def run_seeds(seeds: Sequence[int], steps: int = STEPS, failures_max: int = 3, c
             except Exception:  # noqa: BLE001 - the model's own, and still a seed to look at
                 result.failures.append((seed, traceback.format_exc(), history.lines))
             result.seen += history.seen
-            if len(result.failures) >= failures_max:
+            result.played += 1
+            if len(result.failures) >= failures_max or (until is not None and result.seen[until]):
                 break
     return result

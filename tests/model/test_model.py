@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+from collections import Counter, deque
+
 import pymysql
 import pytest
 
+import kemi.health
 from billing.drain import Drain
 from db.migrate import _read
-from tests.model.faults import Broken
+from tests.model import reached
+from tests.model.faults import Broken, Faults
 from tests.model.history import History
+from tests.model.kamailio import MEMORIES
 from tests.model.place import DATABASE, made
-from tests.model.probes import Probes, statements, without
-from tests.model.reached import UNREACHABLE
-from tests.model.seeds import run_seeds
+from tests.model.probes import Probes, planned, statements, without
+from tests.model.seeds import after, run_seeds
 
 SEEDS = 12
 
@@ -53,9 +59,30 @@ def test_a_probe_kills_its_connection_and_nothing_else(place):
         assert [{"balance": balance}] == place.sql("SELECT balance FROM purse WHERE account_id = %s", account)
 
 
-def test_what_no_history_comes_to_is_there(place):
-    """The exceptions are those of today's routines."""
-    assert UNREACHABLE.keys() <= set(place.probes.places.values())
+def test_what_no_history_comes_to_is_there():
+    """The exceptions are those of today's routines, and no history is after one of them."""
+    probes, _ = planned()
+    assert [] == reached.stale(probes)
+    left = reached.left_out(Counter(), probes)
+    assert set(left) == set(reached.targets(probes))
+    assert len(reached.UNREACHABLE) == len({n for r in reached.ROUTINES for n in probes.within(r)}) - len(left)
+
+
+def test_an_exception_of_yesterday_is_named(monkeypatch):
+    """A routine changed, and nobody said what became of its exception. A statement more before it is no such change."""
+    monkeypatch.setitem(reached.UNREACHABLE, ("reap_call", "ELSE ROLLBACK;", 1), "gone")
+    probes, _ = planned(("reap_call", "  START TRANSACTION READ WRITE;", "  START TRANSACTION READ WRITE;\n  DO 1;"))
+    (told,) = reached.stale(probes)
+    assert told.startswith("reap_call has no statement 'ELSE ROLLBACK;' number 1")
+
+
+def test_histories_after_a_statement_end_when_it_is_reached(place):
+    """`make model` plays some for each statement that chance has left out."""
+    (number,) = (one for one, (name, at, _) in place.probes.places.items() if (name, at) == ("answer_call", 1))
+    result = after(number)
+    assert [] == result.failures
+    assert result.seen[f"probe {number}"]
+    assert result.played < len(reached.aimed_seeds(number))
 
 
 @pytest.mark.timeout(300)
@@ -99,9 +126,32 @@ def test_every_history_holds(place):
     assert exact > SEEDS / 3
 
 
-def test_a_seed_is_one_history(place):
-    """The same on another day, after others."""
-    first, second = History(place, 7, steps=30), History(place, 7, steps=30)
-    first.run()
-    second.run()
-    assert first.lines == second.lines
+def test_a_seed_is_one_history(place, monkeypatch):
+    """The same on another day, after others, and whatever those left in the script's modules: point by point."""
+    points = []
+    point = Faults.point
+    monkeypatch.setattr(Faults, "point", lambda faults, name: (points.append(name), point(faults, name))[1])
+    histories = [History(place, 7, steps=30) for _ in range(2)]
+    for history, told in zip(histories, ({99: "down"}, {}), strict=True):
+        monkeypatch.setattr(kemi.health, "_told", told)
+        history.run()
+        points.append("over")
+    first, second = "|".join(points).split("|over")[:2]
+    assert first.removeprefix("|") == second.removeprefix("|")
+    assert histories[0].lines == histories[1].lines
+
+
+def test_no_module_of_the_script_remembers_past_a_kill():
+    """What a process keeps in a module's variables is put back for each process of each node: kept by sqlite alone."""
+    of_the_model = {"kemi.node", "kemi.log"}  # put in by `acting` and `_logged`
+    for name, module in sorted(sys.modules.items()):
+        if not name.startswith("kemi.") or name in of_the_model or module in MEMORIES:
+            continue
+        kept = {
+            variable
+            for variable, value in vars(module).items()
+            if variable.startswith("_")
+            and not variable.startswith("__")
+            and (isinstance(value, list | dict | set | deque) or f"global {variable}" in inspect.getsource(module))
+        }
+        assert kept <= {"_kept"}, name
