@@ -39,8 +39,10 @@ def leave() -> None:
 
 
 def count_off() -> None:
-    """The current dialog's call is over: once, and its dialog is not written for it."""
-    if held := ksr.dialog_var("l"):
+    """The current dialog's call is over: once, and its dialog is not written for it. One that was over before this
+    Kamailio started was not counted, and ends again when its phone repeats a BYE that had no answer."""
+    held = ksr.dialog_var("l")
+    if held and ksr.dialog_var("k") not in here().over_before:
         ksr.count_down(CHANNELS, held)
 
 

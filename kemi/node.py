@@ -52,8 +52,9 @@ class Node:
         self.instance = instance_in(state)
         self.directory = DirectoryFile(state / "directory.json")
         self.use = UseFile(state / USE_FILE)
-        self.carriers_before = channels_before(state, os.environ.get("METERLINE_DIALOG_DB", ""))
-        """The carriers (ids) of the calls that were up when this Kamailio started, each as often as it has calls."""
+        self.carriers_before, self.over_before = channels_before(state, os.environ.get("METERLINE_DIALOG_DB", ""))
+        """The carriers (ids) of the calls that were up when this Kamailio started, each as often as it has calls; and
+        the calls that only look as if they were, because their dialogs are there: they hold no channel."""
         self._started_ms = monotonic_ms()
         self.board.note("proxy_started_ms", self._started_ms)
         self.lock_wait_s = 1
@@ -107,14 +108,14 @@ class Node:
             self._unwritten.popleft()
 
 
-def channels_before(state: Path, store: str) -> list[str]:
-    """The carriers of the calls in the dialog store. Those whose end is in the journal only look as if they were up,
-    and give nothing back when that is noticed (end_and_hang_up in kemi/dialogs.py)."""
+def channels_before(state: Path, store: str) -> tuple[list[str], frozenset[str]]:
+    """The carriers of the calls in the dialog store. Those whose end is in the journal only look as if they were up:
+    their keys, for they give nothing back when their dialogs end (count_off in kemi/channels.py)."""
     held = {one.get("k", ""): one["l"] for one in dialog_store.variables(store) if one.get("l")}
     if not held:
-        return []
+        return [], frozenset()
     ended = {fact.get("call_key") for fact in JournalTail(state / "journal").facts() if fact["kind"] == facts.ENDED}
-    return [carrier for call_key, carrier in held.items() if call_key not in ended]
+    return [carrier for call_key, carrier in held.items() if call_key not in ended], frozenset(held) & ended
 
 
 _node: Node | None = None

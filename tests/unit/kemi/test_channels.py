@@ -100,6 +100,17 @@ def test_calls_that_a_restart_brought_back_count(world, node, script):
     assert (1, 3) == (used(world), used(world, 2))
 
 
+def test_a_bye_that_comes_again_after_a_restart_gives_nothing_back(world, node, script):
+    """Its call was over before, and is not among those that the restart brought back: none is taken off for it."""
+    call(world, script, 1)
+    node.over_before = frozenset({world.dialog.variables["k"]})
+    world.dialog.values |= {"state": "4"}
+    world.dialog.variables |= {"t": "", "s": "203.0.113.50"}
+    world.request("BYE", ci="call-1", ft="from-1")
+    script.dialog_event("dialog:end")
+    assert 1 == used(world)
+
+
 def test_which_calls_a_restart_brings_back(tmp_path, node):
     """One each, at the carrier that it came to last; not those whose end is written, nor those of former versions."""
     store = tmp_path / "store.sqlite"
@@ -119,8 +130,8 @@ def test_which_calls_a_restart_brings_back(tmp_path, node):
         )
         made.commit()
     node.record(facts.ended("OVER", 1000, "caller", 2))
-    assert ["2"] == channels_before(tmp_path, f"sqlite:///{store}")
-    assert [] == channels_before(tmp_path, "sqlite:///nowhere")
+    assert (["2"], {"OVER"}) == channels_before(tmp_path, f"sqlite:///{store}")
+    assert ([], set()) == channels_before(tmp_path, "sqlite:///nowhere")
 
 
 def test_while_they_are_counted_nobody_gets_a_channel_that_may_be_taken(world, node, script):
