@@ -29,6 +29,8 @@ FAULTS_THAT_WORKED_MIN = 200
 CUTS_JUDGED_MIN = 200
 CALLS_A_ROUND = 5000
 CALLS_PER_SECOND = 30.0
+CHANNELS = 60
+"""Calls that the carrier takes at once: fewer than there are while nothing is broken."""
 
 
 def main() -> int:
@@ -54,7 +56,7 @@ def main() -> int:
         place = folder / f"round{order + 1}"
         one = play(
             place, f"{options.seed}-{order + 1}", calls=calls, faults=faults, seconds=calls / options.per_second,
-            kinds=kinds, disks=not reason, say=say,
+            kinds=kinds, disks=not reason, channels=CHANNELS, say=say,
         )  # fmt: skip
         rounds.append(one)
         say(f"round {order + 1}: {len(one.verdict.findings)} findings; {one.seconds}")
@@ -78,6 +80,8 @@ def judge_size(rounds: list[Round], kinds: Sequence[str], verdict: Verdict) -> N
         ("calls", sums["calls"], CALLS * 0.99),
         ("cuts judged", sums["cuts judged"], CUTS_JUDGED_MIN),
         ("returns of the database watched", sums["returns of the database watched"], 1),
+        ("seconds that minute bundles paid", sums["seconds that minute bundles paid"], 1),
+        ("calls refused at a full carrier", sums["calls refused at a full carrier"], 1),
         *((f"times {kind}", struck[kind], 1) for kind in kinds),
     ):
         if count < least:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -20,7 +21,7 @@ import pymysql
 
 from stack.kamailio import CHECKOUT, PrivateKamailio, make_state, python_environment
 from stack.node import Part, Stack, Supervisor, toml, write_private
-from stack.processes import Child, StackError, free_port, program, socket_folder
+from stack.processes import Child, StackError, free_port, program, socket_folder, wait_until
 from tests.faults.relay import Relay
 from tests.faults.wire_to_database import DatabaseWire
 from tests.support.world import World
@@ -67,6 +68,14 @@ class Node:
             if name in ("starting", "connecting", "answering", "ongoing")
         )
 
+    def channels(self) -> int:
+        """Calls that it counts at carriers, in progress or not. After a restart it begins with the next call."""
+        text = " ".join(self._rpc("htable.dump channels"))
+        counts = {name: int(value) for name, value in re.findall(r"name: (\w+)\s+value: (-?\d+)", text)}
+        if not counts.get("ready"):
+            return 0
+        return sum(value for name, value in counts.items() if name.isdigit())
+
     def processes(self) -> dict[int, str]:
         """The proxy's processes and what they do."""
         lines = self._rpc("core.ps")
@@ -74,7 +83,7 @@ class Node:
 
     def _rpc(self, command: str) -> list[str]:
         """The lines of an answer on the control socket; none when nobody answers."""
-        words = [program("kamcmd"), "-s", f"unix:{self.kamailio.rpc_socket}", command]
+        words = [program("kamcmd"), "-s", f"unix:{self.kamailio.rpc_socket}", *command.split()]
         return subprocess.run(words, capture_output=True, text=True, timeout=5, check=False).stdout.splitlines()
 
 
@@ -163,6 +172,19 @@ class Bench:
         self._stop.set()
         for thread in self._threads:
             thread.join(60)
+
+    def take_at_most(self, calls: int | None) -> None:
+        """The carrier takes so many calls at once; both nodes know."""
+        self.world.admin.set_carrier("carrier1", channels=calls)
+        if calls is None:
+            return
+        for node in self.nodes:
+            told = node.state_dir / "directory.json"
+            wait_until(
+                lambda told=told: f'"channels":{calls}' in told.read_text(encoding="utf-8").replace(" ", ""),
+                10,
+                f"{node.name} knows the carrier's channels",
+            )
 
     def say(self, text: str) -> None:
         self.said.append((time.time(), text))

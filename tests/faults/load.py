@@ -22,11 +22,14 @@ TALKS_ON_MS = 24_000
 TALK_MS = (800, 7500)
 LONGEST_S = (2, 3, 4, 6, 12)
 """When calls of the kind `cut` end; the last one needs a renewal first."""
+BUNDLES_S = (20, 60)
+"""Seconds of the minute bundles that some have: used up within a round, which then goes on with money."""
 
 
 @dataclass(frozen=True)
 class People:
-    """Who calls: phones of customers, some under resellers and some nearly out of money, and cards at an IVR."""
+    """Who calls: phones of customers, some under resellers up to three levels deep, some with minute bundles and some
+    nearly out of money, and cards at an IVR."""
 
     accounts: tuple[Account, ...]
     phones: tuple[Phone, ...]
@@ -38,19 +41,27 @@ def people(bench: Bench, chance: random.Random, customers: int, cards: int) -> P
     """Make them. A cent a second, at every level."""
     world = bench.world
     tariff = world.tariff()
-    resellers = tuple(world.reseller("2000", tariff) for _ in range(2))
-    sold = {reseller: world.tariff(owner=reseller) for reseller in resellers}
+    alone, first = (world.reseller("2000", tariff) for _ in range(2))
+    sold = {reseller: world.tariff(owner=reseller) for reseller in (alone, first)}
+    for _ in range(2):
+        parent = list(sold)[-1]
+        below = world.reseller("2000", sold[parent], parent=parent)
+        sold[below] = world.tariff(owner=below)
+    parents = (alone, below, None, None)
+    world.bundle(alone, 5 * BUNDLES_S[-1])
     accounts = []
     for order in range(customers):
         balance = "0.40" if chance.random() < 0.1 else "200"
-        parent = resellers[order % 4] if order % 4 < len(resellers) else None
+        parent = parents[order % len(parents)]
         accounts.append(world.customer(balance, sold[parent] if parent else tariff, parent=parent))
+        if chance.random() < 0.3:
+            world.bundle(accounts[-1], chance.choice(BUNDLES_S), seller=parent)
     phones = [world.phone(account) for account in accounts]
     dear = [
         world.card(f"{chance.choice((3, 7, 400)) / 100:.2f}", tariff, longest_call_s=chance.choice(LONGEST_S))
         for _ in range(cards)
     ]
-    return People((*accounts, *dear, *resellers), tuple(phones), tuple(dear), resellers)
+    return People((*accounts, *dear, *sold), tuple(phones), tuple(dear), tuple(sold))
 
 
 def carrier(bench: Bench, limit_s: int, gives_up_ms: int = GIVES_UP_MS) -> Sipp:

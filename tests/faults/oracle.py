@@ -87,6 +87,8 @@ class Leg:
     account_id: int
     charge: Decimal
     rate_json: str = ""
+    bundle_s: int = 0
+    """Its first seconds, that minute bundles paid."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ class Purse:
 @dataclass(frozen=True)
 class Evidence:
     """All that is known after a run. `doomed`: calls whose BYE or phone a relay took away. `lives`: calls that
-    are live though all is over; `dialogs`: how many a node still has. `lost_nodes`: since when, by name."""
+    are live though all is over; `dialogs`: how many a node still has, and `channels`: how many it still counts at the
+    carrier, which takes `channels_max` at once. `lost_nodes`: since when, by name."""
 
     attempts: Sequence[Attempt]
     records: Sequence[Record]
@@ -132,6 +135,8 @@ class Evidence:
     doomed: Mapping[str, str] = field(default_factory=dict)
     lives: Sequence[str] = ()
     dialogs: Mapping[str, int] = field(default_factory=dict)
+    channels: Mapping[str, int] = field(default_factory=dict)
+    channels_max: int | None = None
     audit: Sequence[Any] = ()
     lost_nodes: Mapping[str, float] = field(default_factory=dict)
     refused_facts: Sequence[str] = ()
@@ -167,6 +172,7 @@ def judge(evidence: Evidence) -> Verdict:
     for record in evidence.records:
         _judge_money(record, verdict)
     _judge_books(evidence, verdict)
+    _judge_channels(evidence, verdict)
     _judge_recovery(evidence, verdict)
     return verdict
 
@@ -219,7 +225,7 @@ def _judge_seconds(attempt: Attempt, record: Record, evidence: Evidence, verdict
     certain_s = max(0.0, attempt.over_at - attempt.connected) if attempt.connected is not None else 0.0
     possible_s = attempt.known_at - begun
     least = min(math.ceil(certain_s - ROUNDING_S), record.grant_s)
-    meant = math.ceil(certain_s + ROUNDING_S)
+    meant = math.ceil(certain_s + ROUNDING_S) if attempt.connected is not None else 0
     under = max(0, least - record.billed_s)
     if under:
         verdict.sums["seconds undercharged"] += under
@@ -258,8 +264,8 @@ def _count_late(attempt: Attempt, record: Record, late: int, evidence: Evidence,
     the wire's and the downtime's, and no others."""
     fate = evidence.doomed.get(attempt.call_id, "")
     spans = [(attempt.over_at, min(attempt.over_at + late, attempt.last))]
-    if attempt.answered is not None and attempt.connected is not None:
-        spans.append((attempt.answered, attempt.connected))
+    if attempt.answered is not None:
+        spans.append((attempt.answered, attempt.connected if attempt.connected is not None else attempt.over_at))
     for name, cause in (
         (fate, bool(fate)),
         ("datagrams lost", any(_touched(evidence, attempt, WIRE, *span) for span in spans)),
@@ -307,6 +313,23 @@ def _judge_deadline(attempt: Attempt, record: Record, evidence: Evidence, verdic
             verdict.say("talked past the grant", f"{past:.2f} s more than a second: {attempt} {record}")
     elif past > 0:
         verdict.sums["seconds talked past the grant, proxy down or wire broken"] += math.ceil(past + LATE_S)
+        late = attempt.over_at - _whole_again(evidence, attempt, deadline) - LATE_S
+        if late > 0 and not doomed:
+            verdict.say("talked past the grant", f"{late:.2f} s after all was well again: {attempt} {record}")
+
+
+def _whole_again(evidence: Evidence, attempt: Attempt, deadline: float) -> float:
+    """When nothing kept the BYEs back any more that were due at the deadline: what broke then is over, and what broke
+    before that was over, too."""
+    broken = sorted(
+        (window.start - MARGIN_S, window.end + MARGIN_S)
+        for window in evidence.windows
+        if window.takes in (PROXY, WIRE) and window.node in ("", attempt.node)
+    )
+    for start, end in broken:
+        if start <= deadline + LATE_S:
+            deadline = max(deadline, end)
+    return deadline
 
 
 def _judge_cut(
@@ -366,8 +389,11 @@ def _judge_money(record: Record, verdict: Verdict) -> None:
             priced = PricedCall(
                 rate_from_json(leg.rate_json), record.rated_at.replace(tzinfo=UTC), max(record.grant_s, 1)
             )
-            if leg.charge != priced.cost(record.billed_s):
+            if leg.charge != priced.cost(record.billed_s, leg.bundle_s):
                 verdict.say("wrong charge", f"{leg} of {record}")
+            if leg.bundle_s != priced.bundle_used(record.billed_s, leg.bundle_s):
+                verdict.say("wrong bundle", f"{leg} of {record}")
+            verdict.sums["seconds that minute bundles paid"] += leg.bundle_s
         if leg.charge:
             expected[leg.account_id] = expected.get(leg.account_id, Decimal(0)) - leg.charge
     moved = {account: amount for account, amount in record.moved.items() if amount}
@@ -388,15 +414,38 @@ def _judge_books(evidence: Evidence, verdict: Verdict) -> None:
         if (purse.held or purse.calls) and not evidence.lives:
             verdict.say("hold without a call", f"{purse}")
     dialogs = [f"{count} at {node}" for node, count in evidence.dialogs.items() if count]
+    channels = [f"{count} at {node}" for node, count in evidence.channels.items() if count]
     for kind, left in (
         ("call never settled", evidence.lives),
         ("dialog without a call", dialogs),
+        ("channel without a call", channels),
         ("audit", evidence.audit),
         ("fact refused", evidence.refused_facts),
         ("fatal", evidence.fatal_lines),
     ):
         for one in left:
             verdict.say(kind, f"{one}")
+
+
+def _judge_channels(evidence: Evidence, verdict: Verdict) -> None:
+    """Of one node never more at once than the carrier takes. (Of both a few more: each hears of the other's late.)"""
+    changes: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for attempt in evidence.attempts:
+        if attempt.connected is not None and attempt.connected + 2 * ROUNDING_S < attempt.over_at:
+            changes[attempt.node] += [(attempt.connected + ROUNDING_S, 1), (attempt.over_at - ROUNDING_S, -1)]
+    for node, moments in changes.items():
+        now = most = 0
+        for _, change in sorted(moments):
+            now += change
+            most = max(most, now)
+        verdict.at_most("calls up at once, of one node", most)
+        if evidence.channels_max is not None and most > evidence.channels_max:
+            verdict.say("carrier too full", f"{most} calls of {node}, at most {evidence.channels_max}")
+    full = sum(record.result == "no_carrier" for record in evidence.records)
+    if evidence.channels_max is not None:
+        verdict.sums["calls refused at a full carrier"] += full
+    elif full:
+        verdict.say("no carrier", f"{full} calls, and the carrier takes any number")
 
 
 # --- recovery ---------------------------------------------------------------------------------------------------------

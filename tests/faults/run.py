@@ -44,6 +44,8 @@ class Round:
     verdict: Verdict = field(default_factory=Verdict)
     seconds: dict[str, float] = field(default_factory=dict)
     counted: dict[str, int] = field(default_factory=dict)
+    channels: int | None = None
+    """So many calls the carrier takes at once; None: any number."""
 
 
 def play(
@@ -58,13 +60,15 @@ def play(
     customers: int = 150,
     cards: int = 60,
     gives_up_ms: int = GIVES_UP_MS,
+    channels: int | None = None,
     settings: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Round:
-    """Load and faults together, then everything settled, then the oracle."""
-    made = Round(seed, plan.schedule(seed, faults, seconds, kinds))
+    """Load and faults together, then everything settled, then the oracle. `channels`: of the carrier."""
+    made = Round(seed, plan.schedule(seed, faults, seconds, kinds), channels=channels)
     clock = _Clock(made.seconds)
     with Bench.up(folder, seed, disks=disks, calls=settings) as bench:
+        bench.take_at_most(channels)
         callers = people(bench, random.Random(f"{seed} people"), customers, cards)
         load = Load(bench, callers, random.Random(f"{seed} calls"), calls, seconds, gives_up_ms=gives_up_ms)
         clock.lap("start")
@@ -201,14 +205,16 @@ def _evidence(bench: Bench, load: Load, made: Round, lives: list[str]) -> Eviden
         doomed=doomed,
         lives=lives,
         dialogs={node.name: node.dialogs() for node in bench.nodes if not node.killed},
+        channels={node.name: node.channels() for node in bench.nodes if not node.killed},
+        channels_max=made.channels,
         audit=bench.world.cashier.audit(),
         lost_nodes=lost,
         refused_facts=[line for node in bench.nodes for line in _lines(node.state_dir / "journal" / "refused.log")],
         fatal_lines=[
             f"{node.name}: {line}"
             for node in bench.nodes
-            for line in _lines(node.kamailio.log)
-            if any(word in line for word in FATAL)
+            for line in (*_lines(node.kamailio.log), *_lines(node.drain.log))
+            if any(word in line for word in FATAL) or line.startswith("Traceback")
         ],
     )
 
@@ -231,8 +237,8 @@ def _at(moment: datetime) -> float:
 def records(bench: Bench) -> list[Record]:
     """All CDRs with their legs and what their entries moved."""
     legs: dict[str, list[Leg]] = defaultdict(list)
-    for row in _rows(bench, "SELECT call_key, account_id, charge, rate FROM v_cdr_leg ORDER BY call_key, leg"):
-        legs[row["call_key"]].append(Leg(row["account_id"], row["charge"], row["rate"]))
+    for row in _rows(bench, "SELECT * FROM v_cdr_leg ORDER BY call_key, leg"):
+        legs[row["call_key"]].append(Leg(row["account_id"], row["charge"], row["rate"], row["bundle_s"]))
     moved: dict[str, dict[int, Decimal]] = defaultdict(dict)
     for row in _rows(
         bench,

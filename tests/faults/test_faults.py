@@ -30,9 +30,11 @@ def test_calls_while_everything_breaks(tmp_path, gone):
         customers=60,
         cards=30,
         gives_up_ms=10_000,
+        channels=20,
         settings=SHORT,
         say=print,
     )
     assert [] == made.verdict.findings
     assert CALLS * 0.2 < made.verdict.sums["connected"]
+    assert made.verdict.sums["seconds that minute bundles paid"] > 0
     assert FAULTS * 0.8 <= sum(one.worked for one in made.struck), [(one.met, one.error) for one in made.struck]

@@ -135,6 +135,13 @@ def test_overcharged():
     assert 2 == verdict.sums["seconds overcharged"]
 
 
+def test_charged_and_never_connected():
+    """The caller never had his 200: a second is a second too many, unless his wire was broken when it was sent."""
+    deaf = replace(CALL, code=0, connected=None, hung_up=T + 0.9, hung_up_heard=T + 0.91, bye_to_callee=None)
+    assert {"overcharged"} == found(attempts=[deaf], records=[charged(CDR, 1)])
+    assert set() == found(attempts=[deaf], records=[charged(CDR, 1)], windows=[during("loss", 0, 0.5, WIRE)])
+
+
 def test_charged_after_the_hang_up():
     """The proxy heard late of it: only when it was down, datagrams were lost or the BYE was taken."""
     late = replace(CALL, hung_up_heard=T + 7.02, bye_to_callee=T + 7.02, last=T + 7.1)
@@ -205,6 +212,19 @@ def test_never_cut():
     assert {"talked past the grant"} == found(attempts=[endless], records=[charged(CDR, 10)])
 
 
+def test_never_cut_after_a_restart():
+    """What broke at the deadline excuses the time until it was whole again, and no more: a cutter that forgets."""
+    down = [during("proxy killed", 10, 11), during("proxy killed", 14, 15)]
+    for seconds, windows, findings in (
+        (17, down[:1], {"talked past the grant"}),
+        (17, down, set()),
+        (22, down, {"talked past the grant"}),
+    ):
+        late = replace(CALL, hung_up=T + seconds, hung_up_heard=T + seconds, bye_to_callee=T + seconds, last=T + 30)
+        assert findings == found(attempts=[late], records=[charged(CDR, 10)], windows=windows)
+    assert set() == found(attempts=[late], records=[charged(CDR, 10)], windows=down, doomed={"a": "phone_gone"})
+
+
 def test_cut_early():
     """A cut that takes seconds away which were paid for."""
     early = replace(CUT, bye_to_caller=T + 5, bye_to_callee=T + 5, last=T + 5.1)
@@ -241,6 +261,29 @@ def test_a_wrong_charge():
     assert set() == found(records=[replace(CDR, legs=(Leg(ACCOUNT, 4 * CENT, RATE),))])
 
 
+def test_a_wrong_bundle():
+    """What minute bundles paid is not charged, and is not more than was talked."""
+    half = replace(CDR, legs=(Leg(ACCOUNT, CENT, RATE, bundle_s=3),), moved={ACCOUNT: -CENT})
+    assert set() == found(records=[half])
+    assert {"wrong charge"} == found(records=[replace(CDR, legs=(Leg(ACCOUNT, 4 * CENT, RATE, bundle_s=3),))])
+    whole = replace(CDR, legs=(Leg(ACCOUNT, 0 * CENT, RATE, bundle_s=5),), moved={})
+    assert {"wrong bundle"} == found(records=[whole])
+    assert 3 == judge(evidence(records=[half])).sums["seconds that minute bundles paid"]
+
+
+def test_a_carrier_that_is_too_full():
+    """Two at once of one node where one is allowed; one after the other is well."""
+    other, cdr = replace(CALL, call_id="b"), replace(CDR, call_key="02KEY", call_id="b")
+    assert {"carrier too full"} == found(attempts=[CALL, other], records=[CDR, cdr], channels_max=1)
+    assert set() == found(attempts=[CALL, other], records=[CDR, cdr], channels_max=2)
+    elsewhere = replace(other, node="node2")
+    assert set() == found(attempts=[CALL, elsewhere], records=[CDR, cdr], channels_max=1)
+    refused = replace(CDR, call_key="03KEY", call_id="c", result="no_carrier", billed_s=0, talked_ms=0,
+                      legs=(Leg(ACCOUNT, 0 * CENT),), moved={})  # fmt: skip
+    assert 1 == judge(evidence(records=[CDR, refused], channels_max=1)).sums["calls refused at a full carrier"]
+    assert {"no carrier"} == found(records=[CDR, refused])
+
+
 def test_entries_that_differ():
     """The CDR's charge and the ledger's entries are one."""
     assert {"entries differ"} == found(records=[replace(CDR, moved={})])
@@ -271,6 +314,8 @@ def test_purses(purse, finding):
     [
         ({"lives": ["01KEY of node1"]}, "call never settled"),
         ({"dialogs": {"node1": 1}}, "dialog without a call"),
+        ({"channels": {"node1": 1}}, "channel without a call"),
+        ({"channels": {"node1": -1}}, "channel without a call"),
         ({"audit": [("balance", 7, 1, 2)]}, "audit"),
         ({"refused_facts": ["{}"]}, "fact refused"),
         ({"fatal_lines": ['"uncaught"']}, "fatal"),

@@ -86,6 +86,7 @@ def test_renewed_call_goes_on_through_a_restart(bench):
         wait_until(
             lambda: [2 * GRANT_S] == [row["grant_s"] for row in bench.world.live_calls(account)], 10, "it is renewed"
         )
+        assert 1 == bench.nodes[0].channels()
         restart(bench.nodes[0])
         clock_reaches(answered_at + GRANT_S + 2.5, GRANT_S + 3)
         caller.caught_up()

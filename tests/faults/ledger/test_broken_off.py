@@ -1,7 +1,7 @@
 """A routine that is broken off: each is called again as a whole, a bounded number of times, and has one effect.
 
-Five routines: open_call, extend_call, settle_call, top_up, transfer. Broken off by a connection that dies before and
-after COMMIT, by real deadlocks (1213), by conflicts (1020), and by locks that somebody holds (1205).
+Six routines: open_call, extend_call, settle_call, top_up, transfer, redeem_voucher. Broken off by a connection that
+dies before and after COMMIT, by real deadlocks (1213), by conflicts (1020), and by locks that somebody holds (1205).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from billing.ledger import Ledger
 from billing.settings import DatabaseSettings
 from stack.processes import wait_until
 from tests.db.bank import PASSWORDS, Bank, new_key, request, settlement
+from tests.db.cards import vouchers
 
 LIMIT_S = 10
 POLL_S = 0.15
@@ -79,16 +80,25 @@ def transfer(bank: Bank) -> Operation:
                      [(Decimal(6), Decimal(0), 0), (Decimal(14), Decimal(0), 0)], key)  # fmt: skip
 
 
+def redeem_voucher(bank: Bank) -> Operation:
+    account, key = bank.account("10"), new_key()
+    _, (code,) = vouchers(bank)
+    name = bank.name_of(account)
+    return Operation("cashier", (account,), lambda ledger: ledger.redeem_voucher(key, code, name, "desk", "ann"),
+                     [BEFORE], [(Decimal(15), Decimal(0), 0)], key)  # fmt: skip
+
+
 LAST = {
     "open_call": ("open_call", "CALL open_answer("),
     "extend_call": ("extend_call", "SELECT JSON_ARRAYAGG(JSON_OBJECT("),
     "settle_call": ("settle_call", "SET v_outcome = 'settled'"),
     "top_up": ("move_money", "CALL post_entry(v_key, p_account_id"),
     "transfer": ("move_money", "IF p_other_account_id IS NOT NULL THEN CALL post_entry"),
+    "redeem_voucher": ("redeem_voucher", "CALL pay_voucher("),
 }
 """The routine with the COMMIT, and its last statement before that."""
 
-OPERATIONS = [open_call, extend_call, settle_call, top_up, transfer]
+OPERATIONS = [open_call, extend_call, settle_call, top_up, transfer, redeem_voucher]
 
 
 @pytest.fixture
