@@ -29,7 +29,7 @@ FAULTS_THAT_WORKED_MIN = 200
 CUTS_JUDGED_MIN = 200
 CALLS_A_ROUND = 5000
 CALLS_PER_SECOND = 30.0
-CHANNELS = 60
+CHANNELS = 90
 """Calls that the carrier takes at once: fewer than there are while nothing is broken."""
 
 

@@ -30,7 +30,7 @@ def test_calls_while_everything_breaks(tmp_path, gone):
         customers=60,
         cards=30,
         gives_up_ms=10_000,
-        channels=20,
+        channels=30,
         settings=SHORT,
         say=print,
     )
