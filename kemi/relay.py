@@ -6,9 +6,9 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from billing.certificates import names_host
 from billing.directory import Carrier
 from kemi import caller_id, channels, dialogs, flood, health, ksr, log
-from kemi.certificates import names_host
 from kemi.headers import NOT_FOR_CARRIERS, is_cseq
 from kemi.node import here
 from kemi.refusals import ANSWERS, warning
