@@ -14,7 +14,7 @@ from billing.ledger import Ledger
 from db.grants import Right, rights_of
 from db.migrate import wanted_versions
 from monitor.dialogs import ENDED_KEPT_S, Lasting, billed_call_keys
-from monitor.findings import Finding, fail, ok, warn
+from monitor.findings import Finding, fail, ok, unit, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,7 +175,7 @@ def nodes(settings: Settings) -> Iterator[Finding]:
     if own is None or own.silent_ms > NODE_SILENT_MS:
         since = "ever" if own is None else f"for {own.silent_ms // 1000} s"
         yield fail(
-            "nodes", f"the ledger has not heard of {settings.node.name} {since}", "systemctl restart meterline-drain"
+            "nodes", f"the ledger has not heard of {settings.node.name} {since}", unit("restart", "drain")
         )
     for node in found.values():
         if node.silent_ms > NODE_SILENT_MS:

@@ -21,7 +21,7 @@ from billing.directory import DirectoryFile
 from billing.journal_room import JournalRoom, depth_of, oldest_waiting
 from billing.settings import FOLDERS_VARIABLE, secret_files
 from monitor.dialogs import STORE, billed_call_keys
-from monitor.findings import Finding, fail, ok, warn
+from monitor.findings import Finding, Part, fail, ok, unit, warn
 from monitor.watch import ping, write_error
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ REMOTE_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "fuse
 LEAD_ANSWERS_MIN = 5
 """A renewal should have so many tries before its grant is over."""
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
-START = "start it: systemctl start"
+UNITS: dict[str, Part] = {"drain": "drain", "keeper": "proxy", "cutter": "proxy"}
+"""Of which part each process is."""
 
 
 def settings_file(path: Path | None) -> Iterator[Finding]:
@@ -94,7 +95,7 @@ def journal(settings: Settings) -> Iterator[Finding]:
     """Facts on their way, room for more, and what was set aside."""
     folder = settings.node.state_dir / "journal"
     if not folder.is_dir():
-        yield fail("journal", f"{folder} is not there", f"{START} meterline-drain")
+        yield fail("journal", f"{folder} is not there", f"start the drain, which makes it: {unit('start', 'drain')}")
         return
     if error := write_error(settings.node.state_dir):
         yield fail("journal", f"cannot be written: {error}", "new calls are refused until it can; look at the disk")
@@ -148,7 +149,7 @@ def dialog_store(settings: Settings) -> Iterator[Finding]:
     """Kamailio's calls, as it would find them after a restart."""
     store = settings.node.state_dir / STORE
     if not store.exists():
-        yield fail("dialogs", f"{store} is not there", f"{START} meterline-proxy, which makes it")
+        yield fail("dialogs", f"{store} is not there", f"start the proxy, which makes it: {unit('start', 'proxy')}")
         return
     try:
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1)) as database:
@@ -187,10 +188,9 @@ def processes(settings: Settings) -> Iterator[Finding]:
         yield fail("processes", f"{path} cannot be read", "start the node, or run this as the node's user")
     else:
         silent = readiness.silent_processes(board)
-        units = {"drain": "meterline-drain", "keeper": "meterline-proxy", "cutter": "meterline-proxy"}
         for name in readiness.PROCESSES:
             if name in silent:
-                yield fail("processes", f"the {name} does nothing", f"systemctl restart {units[name]}; see its log")
+                yield fail("processes", f"the {name} does nothing", f"{unit('restart', UNITS[name])}; see its log")
             else:
                 yield ok("processes", f"the {name} works")
         if readiness.breaker_is_open(board, settings):
@@ -206,7 +206,7 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
     code = ping(settings)
     where = ", ".join(settings.sip.listen)
     if code is None:
-        yield fail("proxy", f"no answer to a ping at {where}", f"{START} meterline-proxy; see its log")
+        yield fail("proxy", f"no answer to a ping at {where}", f"start it: {unit('start', 'proxy')}; see its log")
     elif code != 200:
         yield fail("proxy", f"answers a ping with {code}: it takes no new calls", "its reasons are among these lines")
     else:
@@ -218,7 +218,8 @@ def _monitor(settings: Settings) -> Iterator[Finding]:
     try:
         wrong = _asked(url)["wrong"]
     except (OSError, ValueError, LookupError, TypeError):  # nobody, or another program
-        yield warn("monitor", f"no answer at {url}", f"{START} meterline-monitor: without it nobody is alarmed")
+        remedy = f"start it, without it nobody is alarmed: {unit('start', 'monitor')}"
+        yield warn("monitor", f"no answer at {url}", remedy)
         return
     yield ok("monitor", f"answers at {url}" + (f": {', '.join(wrong)}" if wrong else ""))
 

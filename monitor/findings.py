@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["ok", "warn", "fail"]
+Part = Literal["drain", "monitor", "proxy"]
 LEVELS: tuple[Level, ...] = ("ok", "warn", "fail")
 
 
@@ -32,6 +33,11 @@ def warn(area: str, text: str, remedy: str) -> Finding:
 def fail(area: str, text: str, remedy: str) -> Finding:
     """It does not work, or money is in danger."""
     return Finding("fail", area, text, remedy)
+
+
+def unit(verb: Literal["start", "restart"], part: Part) -> str:
+    """What to do to a part of the node, as a remedy tells it: who reads it may have either."""
+    return f"systemctl {verb} meterline-{part}, or docker compose {verb} {part}"
 
 
 def worst(findings: list[Finding]) -> Level:
