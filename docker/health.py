@@ -17,7 +17,6 @@ from billing.board import FILE_NAME, Board
 from billing.errors import MeterlineError
 from billing.ledger import Ledger
 from billing.settings import Settings
-from stack import tls
 from stack.kamailio import answers_options
 
 ANSWER_LIMIT_S = 2.0
@@ -28,10 +27,8 @@ def proxy(settings: Settings) -> str:
     """What is wrong with it; empty: nothing."""
     for listen in settings.sip.listen:
         transport, address = listen.split(":", 1)
-        if transport in {"udp", "tcp"} and not answers_options(address, transport, ANSWER_LIMIT_S):
+        if not answers_options(address, transport, ANSWER_LIMIT_S):
             return f"no answer to OPTIONS at {listen}"
-        if transport == "tls" and not tls.answers(address, ANSWER_LIMIT_S):
-            return f"nobody speaks TLS at {listen}"
     silent = set(readiness.silent_processes(Board(settings.node.state_dir / FILE_NAME))) - {"drain"}
     return f"silent: {', '.join(sorted(silent))}" if silent else ""
 

@@ -22,6 +22,7 @@ from billing.journal_room import JournalRoom, depth_of, oldest_waiting
 from billing.settings import FOLDERS_VARIABLE, secret_files
 from monitor.dialogs import STORE, billed_call_keys
 from monitor.findings import Finding, Part, fail, ok, unit, warn
+from monitor.sip import TURNED_AWAY
 from monitor.watch import ping, write_error
 
 if TYPE_CHECKING:
@@ -207,6 +208,8 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
     where = ", ".join(settings.sip.listen)
     if code is None:
         yield fail("proxy", f"no answer to a ping at {where}", f"start it: {unit('start', 'proxy')}; see its log")
+    elif code == TURNED_AWAY:
+        yield ok("proxy", f"speaks TLS at {where}, and turns away who shows no certificate (tls.verify_callers)")
     elif code != 200:
         yield fail("proxy", f"answers a ping with {code}: it takes no new calls", "its reasons are among these lines")
     else:

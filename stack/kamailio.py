@@ -192,9 +192,9 @@ def make_state(state_dir: Path) -> None:
 
 def _answers(listen: str) -> bool:
     transport, address = listen.split(":", 1)
-    return tls.answers(address) if transport == "tls" else answers_options(address, transport)
+    return answers_options(address, transport)
 
 
 def answers_options(address: str, transport: str = "udp", limit_s: float = 0.3) -> bool:
-    """Whether anything at HOST:PORT answers an OPTIONS over `udp` or `tcp`, with whatever code."""
+    """Whether anything at HOST:PORT answers an OPTIONS over `udp`, `tcp` or `tls`, with whatever code."""
     return options_code(address, transport, limit_s) is not None

@@ -1,6 +1,5 @@
 """SIP over TLS: what Kamailio's tls module reads. The files that the settings name are looked at first."""
 
-import socket
 import ssl
 from pathlib import Path
 
@@ -84,20 +83,3 @@ def _verification(wanted: bool, ca: Path) -> tuple[str, ...]:  # noqa: FBT001 - 
     # A file is read for each process, a folder when it is needed: with Debian's 140 authorities that is seconds.
     place = "ca_path" if ca.is_dir() else "ca_list"
     return ("verify_certificate = yes", "require_certificate = yes", f"{place} = {ca}")
-
-
-def answers(address: str, limit_s: float = 0.5) -> bool:
-    """Whether anything at HOST:PORT speaks TLS, be it to turn us away for want of a certificate."""
-    host, port = address.rsplit(":", 1)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # is it there?
-    try:
-        with (
-            socket.create_connection((host.strip("[]"), int(port)), limit_s) as plain,
-            context.wrap_socket(plain),
-        ):
-            return True
-    except ssl.SSLError as error:
-        return not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
-    except OSError:
-        return False

@@ -12,11 +12,15 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.support.party import ANSWER, Party
 from tests.support.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LENGTH = re.compile(rb"\r\n(?:Content-Length|l)[ \t]*:[ \t]*(\d+)", re.IGNORECASE)
 _CA_SETTINGS = """
@@ -64,12 +68,19 @@ class Authority:
         self._openssl("rehash", str(folder))
         return folder
 
-    def identity(self, name: str, *alternatives: str, expired: bool = False) -> Identity:
-        """A key and a certificate with this common name and these alternative names ("DNS:..", "IP:..")."""
+    def identity(
+        self, name: str, *alternatives: str, expired: bool = False, days: tuple[int, int] | None = None
+    ) -> Identity:
+        """A key and a certificate with this common name and these alternative names ("DNS:..", "IP:.."), valid for 79
+        years, or from and until so many days from now (`days`)."""
         made = Identity(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         names = ["-addext", f"subjectAltName={','.join(alternatives)}"] if alternatives else []
         self._openssl("req", *_new_key(made.key), "-subj", f"/CN={name}", *names, "-out", "request.pem")
-        dates = ("20200101000000Z", "20200102000000Z") if expired else ("20200101000000Z", "20991231000000Z")
+        dates = ["20200101000000Z", "20200102000000Z" if expired else "20991231000000Z"]
+        if days is not None:
+            now = datetime.now(UTC)
+            # An hour more: whole days are left while the test runs.
+            dates = [f"{now + timedelta(days=day, hours=1):%Y%m%d%H%M%SZ}" for day in days]
         self._openssl(
             *("ca", "-config", "ca.cnf", "-batch", "-notext", "-in", "request.pem", "-out", str(made.certificate)),
             *("-cert", "ca.pem", "-keyfile", "ca.key", "-startdate", dates[0], "-enddate", dates[1]),
@@ -83,6 +94,42 @@ class Authority:
 
 def _new_key(path: Path) -> list[str]:
     return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", str(path)]
+
+
+@contextlib.contextmanager
+def tls_server(
+    identity: Identity, reply: bytes, *, believes: Authority | None = None, newest: ssl.TLSVersion | None = None
+) -> Iterator[str]:
+    """HOST:PORT of somebody who says `reply` to whatever comes, one connection after another. `believes`: who shows no
+    certificate of theirs is turned away. With an empty reply he says nothing until he is left."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.certificate, identity.key)
+    if believes is not None:
+        context.load_verify_locations(believes.certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+    if newest is not None:
+        context.maximum_version = newest
+
+    def serve() -> None:
+        while True:
+            plain, _ = listener.accept()
+            plain.settimeout(5)
+            with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as one:
+                if one.recv(65_535) and reply:
+                    one.sendall(reply)
+                one.recv(65_535)
+            plain.close()
+
+    def run() -> None:
+        with contextlib.suppress(OSError):
+            serve()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+    thread.join(10)
 
 
 class Connections:

@@ -21,8 +21,9 @@ import yaml
 
 from billing import settings
 from billing.board import FILE_NAME, Board
-from billing.settings import MonitorSettings, Settings
+from billing.settings import MonitorSettings, Settings, SipSettings
 from cli.app import app
+from tests.support.tls import Authority, tls_server
 
 CHECKOUT = Path(__file__).parents[2]
 DOCKER = CHECKOUT / "docker"
@@ -337,6 +338,16 @@ def test_health_of_the_proxy_is_that_it_answers(health, monkeypatch, tmp_path):
             assert trouble == health.proxy(node_settings(port, tmp_path))
             thread.join(5)
     assert health.proxy(node_settings(port))
+
+
+def test_health_of_the_proxy_over_tls_is_that_it_answers_there(health, monkeypatch, tmp_path):
+    """A handshake is no answer to OPTIONS."""
+    monkeypatch.setattr(health, "ANSWER_LIMIT_S", 0.2)
+    node = Authority(tmp_path / "authority").identity("node")
+    with tls_server(node, b"") as address:
+        sip = SipSettings(realm="r", listen=(f"tls:{address}",))
+        settings = node_settings(1).model_copy(update={"sip": sip})
+        assert f"no answer to OPTIONS at tls:{address}" == health.proxy(settings)
 
 
 def test_health_of_the_monitor_is_that_it_answers(health, monkeypatch):

@@ -13,15 +13,20 @@ from billing.logs import EventLog
 from billing.settings import MonitorSettings, Settings
 from monitor import health, metrics, watch
 from monitor.dialogs import ENDED_KEPT_S, Lasting
-from monitor.watch import LEDGER_FRESH_S, NODE_FRESH_S, LedgerLook, NodeLook, Watch, write_error
+from monitor.watch import LEDGER_FRESH_S, NODE_FRESH_S, LedgerLook, NodeLook, Watch, ping, write_error
+from tests.support.tls import Authority, tls_server
 
 
 @pytest.fixture
 def watching(tmp_path):
     """Whoever watches a node that has a state folder and nothing in it."""
+    return watch_at(tmp_path, "tls:127.0.0.1:1")  # nobody is there
+
+
+def watch_at(folder, *listen):
     settings = Settings(
-        node={"name": "node-1", "state_dir": tmp_path},
-        sip={"realm": "example.net", "listen": ("tls:127.0.0.1:5061",)},  # nobody is asked
+        node={"name": "node-1", "state_dir": folder},
+        sip={"realm": "example.net", "listen": listen},
         tls={"certificate": "/nowhere", "private_key": "/nowhere"},
         card_pin_key="k" * 32,
     )
@@ -130,3 +135,15 @@ def test_two_may_try_the_disk_at_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "write", overtaken)
     assert "" == write_error(tmp_path)
+
+
+def test_node_that_has_tls_alone_is_pinged_there(tmp_path):
+    """Its proxy is no silent one. Another socket is asked before TLS, wherever it stands."""
+    node = Authority(tmp_path / "authority").identity("node", expired=True)
+    with tls_server(node, b"SIP/2.0 200 OK\r\n\r\n") as address:
+        watching = watch_at(tmp_path, f"tls:{address}")
+        watching.look_at_node()
+        assert (200, []) == (watching.node.sip_code, [one for one in health.not_healthy(watching) if "proxy" in one])
+        assert None is ping(watch_at(tmp_path, f"tls:{address}", "tcp:127.0.0.1:1").settings)
+    watching.look_at_node()
+    assert (None, True) == (watching.node.sip_code, "proxy_silent" in health.not_healthy(watching))
