@@ -20,6 +20,7 @@ from billing.clock import Moment
 from billing.directory import DirectoryFile
 from billing.journal_room import JournalRoom, depth_of, oldest_waiting
 from billing.settings import FOLDERS_VARIABLE, secret_files
+from monitor import doctor_tls
 from monitor.dialogs import STORE, billed_call_keys
 from monitor.findings import Finding, Part, fail, ok, unit, warn
 from monitor.sip import TURNED_AWAY
@@ -266,5 +267,6 @@ CHECKS = (
     ("dialogs", dialog_store),
     ("directory", directory),
     ("processes", processes),
+    ("tls", doctor_tls.certificates),
     ("clock", clock),
 )

@@ -147,6 +147,10 @@ def _of_node(watch: Watch) -> Iterator[Metric]:
     yield _labelled("carriers", "Carriers that are asked whether they are there, by the answer.", "state", carriers)
     memory = watch.board.noted("proxy_memory_free")
     yield from _gauge("proxy_memory_free_bytes", "Kamailio's shared memory that is left.", memory or None)
+    yield from _gauge(
+        "tls_certificate_expires_seconds", "When the certificate that the node shows expires, as Unix time.",
+        watch.certificate_until_s,
+    )  # fmt: skip
     look = watch.node
     if look is None:
         return

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from billing.certificates import validity
 from billing.clock import Moment
 from billing.errors import MeterlineError
 from billing.journal_room import JournalRoom, depth_of, oldest_waiting
 from billing.ledger import Ledger
 from monitor.dialogs import ENDED_KEPT_S, Lasting, billed_call_keys
-from monitor.sip import options_code
+from monitor.sip import certificate_shown, options_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 NODE_EVERY_S = 1.0
 LEDGER_EVERY_S = 2.0
+CERTIFICATE_EVERY_S = 10.0
 PING_LIMIT_S = 1.0
 AUDIT_LIMIT_S = 300.0
 AUDIT_RETRY_S = 300.0
@@ -79,7 +81,11 @@ class AuditLook:
 
 
 class Watch:
-    """`node`, `ledger` and `audit` are the last looks; None before the first, and the first two also when it is old."""
+    """`node`, `ledger` and `audit` are the last looks; None before the first, and the first two also when it is old.
+
+    `certificate_until_s` (Unix time) is until when the certificate is valid that the node shows, None if it shows none.
+    Not the one in the file: who renews that and forgets the restart shows the old one.
+    """
 
     def __init__(self, settings: Settings, board: Board, log: EventLog) -> None:
         """Looks at nothing yet."""
@@ -87,6 +93,7 @@ class Watch:
         self.board = board
         self.room = JournalRoom(settings.node.state_dir / "journal", settings.journal)
         self.audit: AuditLook | None = None
+        self.certificate_until_s: int | None = None
         self.stop = threading.Event()
         self._node: NodeLook | None = None
         self._ledger: LedgerLook | None = None
@@ -117,6 +124,8 @@ class Watch:
                 self.settings.monitor.audit_interval_s,
             ),
         )
+        if self.settings.sip.has_tls:
+            works += ((self.look_at_certificate, CERTIFICATE_EVERY_S),)
         for work, every_s in works:
             threading.Thread(target=self._again_and_again, args=(work, every_s), daemon=True).start()
 
@@ -149,6 +158,11 @@ class Watch:
             refused_bytes=_size(state / "journal" / "refused.log"),
             dialogs=_dialogs(state),
         )
+
+    def look_at_certificate(self) -> None:
+        """The one that the node shows now."""
+        shown = shown_certificate(self.settings)
+        self.certificate_until_s = None if shown is None else validity(shown).until_s
 
     # --- the ledger --------------------------------------------------------------------------------------------------
 
@@ -199,6 +213,15 @@ def ping(settings: Settings) -> int | None:
     """How the proxy answers an OPTIONS on the first of its sockets; one that is not TLS costs less, if there is one."""
     transport, address = min(settings.sip.listen, key=lambda listen: listen.startswith("tls:")).split(":", 1)
     return options_code(address, transport, PING_LIMIT_S)
+
+
+def shown_certificate(settings: Settings) -> bytes | None:
+    """What the proxy shows on the first of its TLS sockets, as DER; None: nothing, or there is none."""
+    for listen in settings.sip.listen:
+        transport, address = listen.split(":", 1)
+        if transport == "tls":
+            return certificate_shown(address, PING_LIMIT_S)
+    return None
 
 
 def write_error(state: Path) -> str:

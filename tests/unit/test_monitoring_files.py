@@ -59,6 +59,7 @@ def watch(tmp_path_factory):
             time.monotonic(), live=(LiveTotal("answered", "EUR", 2, Decimal("0.10")),), provisional=1, alarms=(alarm,)
         ),
         audit=AuditLook(time.monotonic(), 0, 0.1),
+        certificate_until_s=1,
     )
 
 

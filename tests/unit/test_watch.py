@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from billing.board import Board
+from billing.certificates import certificates_in, validity
 from billing.errors import LedgerUnavailable
 from billing.logs import EventLog
-from billing.settings import MonitorSettings, Settings
+from billing.settings import DatabaseSettings, MonitorSettings, Settings
 from monitor import health, metrics, watch
 from monitor.dialogs import ENDED_KEPT_S, Lasting
 from monitor.watch import LEDGER_FRESH_S, NODE_FRESH_S, LedgerLook, NodeLook, Watch, ping, write_error
@@ -147,3 +148,37 @@ def test_node_that_has_tls_alone_is_pinged_there(tmp_path):
         assert None is ping(watch_at(tmp_path, f"tls:{address}", "tcp:127.0.0.1:1").settings)
     watching.look_at_node()
     assert (None, True) == (watching.node.sip_code, "proxy_silent" in health.not_healthy(watching))
+
+
+def test_expiry_is_of_the_certificate_that_is_shown(tmp_path):
+    """The file is not asked (here it is not there); a node that shows none now has no such figure."""
+    node = Authority(tmp_path / "authority").identity("node", expired=True)
+    (der,) = certificates_in(node.certificate.read_text())
+    with tls_server(node, b"") as address:
+        watching = watch_at(tmp_path, "udp:127.0.0.1:1", f"tls:{address}")
+        assert "meterline_tls_certificate_expires_seconds" not in shown(watching)
+        watching.look_at_certificate()
+        page = metrics.exposition(watching).decode()
+    (value,) = (line.split()[1] for line in page.splitlines() if line.startswith("meterline_tls_certificate_expires"))
+    assert validity(der).until_s == float(value)
+    watching.look_at_certificate()
+    assert "meterline_tls_certificate_expires_seconds" not in shown(watching)
+
+
+@pytest.mark.parametrize(("listen", "looked_at"), [(("udp:127.0.0.1:1",), False), (("tls:127.0.0.1:1",), True)])
+def test_certificate_is_looked_at_if_there_is_one(tmp_path, monkeypatch, listen, looked_at):
+    """Again and again, beside the others."""
+    works = []
+    monkeypatch.setattr(Watch, "_again_and_again", lambda watch, work, every_s: works.append((work, every_s)))
+    monkeypatch.setattr(watch.threading, "Thread", AtOnce)
+    watching = watch_at(tmp_path, *listen)
+    watching.settings = watching.settings.model_copy(update={"database": DatabaseSettings(proxy_password="p")})
+    watching.start()
+    assert looked_at == ((watching.look_at_certificate, watch.CERTIFICATE_EVERY_S) in works)
+
+
+class AtOnce:
+    """A thread that has run when it is started."""
+
+    def __init__(self, target, args, daemon):
+        self.start = lambda: target(*args)

@@ -5,6 +5,12 @@ from decimal import Decimal
 
 import pytest
 
+from billing.board import FILE_NAME, Board
+from billing.certificates import certificates_in
+from billing.logs import EventLog
+from monitor import doctor_node, doctor_tls, health
+from monitor.sip import TURNED_AWAY, certificate_shown, options_code
+from monitor.watch import Watch
 from stack.processes import wait_until
 from tests.support.party import carrier, on_the_wire
 from tests.support.tls import Authority
@@ -42,6 +48,14 @@ def test_call_over_tls_on_both_sides(tls, good):
     assert "/TLS" in invite.headers("via")[0]
     assert (1, 1) == (len(caller.connections.made), len(callee.connections.made))
     assert Decimal("0.98") == world.balance(account)
+
+
+def test_ping_over_tls_is_answered_and_shows_the_certificate(tls):
+    """As over UDP; and what it shows is what is in the file, so the doctor finds it well."""
+    settings = tls.world.settings
+    (node,) = certificates_in(settings.tls.certificate.read_text())
+    assert (200, node) == (options_code(tls.address, "tls", 5), certificate_shown(tls.address, 5))
+    assert ["ok"] == [one.level for one in doctor_tls.certificates(settings) if "tls.certificate" in one.text]
 
 
 def test_a_cut_reaches_a_phone_behind_nat(tls):
@@ -148,14 +162,20 @@ def handshake_error(address: str, newest: ssl.TLSVersion) -> str | None:
 
 
 def test_callers_show_certificates_by_setting(tls, good):
-    """With `verify_callers` who has none of the authority's is not heard; who has one is asked for a digest."""
+    """With `verify_callers` who has none of the authority's is not heard; who has one is asked for a digest. A node
+    that listens there and nowhere else starts, and turns its monitor away, which is an answer: it counts as there."""
     world = tls.world
     stack = world.stack
     asked = {"verify_callers": True, "ca": str(tls.authority.certificate)}
-    stack._overrides = {**stack._overrides, "tls": {**stack._overrides["tls"], **asked}}
+    alone = {**stack._overrides["sip"], "listen": [f"tls:{tls.address}"]}
+    stack._overrides = {**stack._overrides, "tls": {**stack._overrides["tls"], **asked}, "sip": alone}
     stack._write_settings()
     stack.kamailio.stop()
     stack.kamailio.start()
+    watching = Watch(stack.settings, Board(stack.settings.node.state_dir / FILE_NAME), EventLog("monitor", "node1"))
+    watching.look_at_node()
+    assert (TURNED_AWAY, []) == (watching.node.sip_code, health.not_healthy(watching))
+    assert [("ok", "proxy")] == [(one.level, one.area) for one in doctor_node._proxy(stack.settings)]
     phone = world.phone(world.customer("1"))
     with tls.party(user=phone.username) as stranger:
         with contextlib.suppress(OSError):
