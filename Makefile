@@ -24,12 +24,14 @@ demo: bootstrap ## real calls on a private MariaDB and Kamailio, to watch; ends 
 	@$(PY) -m demo $(ARGS)
 
 # In a folder that `make down` looks into, unless PYTEST_ADDOPTS or ARGS name another. pytest empties it when it starts, so
-# what a killed run left there is ended first, while the files that name it are there.
+# what a killed run left there is ended first, while the files that name it are there. Workers of a run that is interrupted
+# get a few seconds, too few to stop their servers: those are ended last.
 test: export PYTEST_ADDOPTS := --basetemp=run/test $(PYTEST_ADDOPTS)
 test: bootstrap ## all tests, on the real parts
 	@mkdir -p run
-	@$(PY) -m stack down --folder run/test
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@down="$(PY) -m stack down --folder run/test"; $$down; trap : INT TERM; status=0; \
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
+	$$down; exit $$status
 
 # What bandit looks at: all but tests, which do on purpose what it warns of. It also complains of each string in a line
 # with a `nosec` that it would not have found anything in.
