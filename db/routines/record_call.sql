@@ -3,7 +3,7 @@
 --
 -- p_content is JSON: node, account (null: emergency), user, caller, callee, dialled, source, sip_call_id, result,
 -- detail, sip_code, end_reason, opened_ago_ms, answered_ago_ms, ended_ago_ms, talked_ms, carrier, shown. Answers one
--- row: outcome 'recorded', 'already', or 'live': it did open, so settle it.
+-- row: outcome 'recorded', 'already', or 'live': it did open (and may be charged provisionally by now), so settle it.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE record_call(
   IN p_call_key LONGTEXT,
   IN p_content LONGTEXT
@@ -46,7 +46,8 @@ BEGIN
     END IF;
     SELECT call_key INTO v_live FROM live_call WHERE call_key = v_key FOR UPDATE;
 
-    IF v_live IS NOT NULL THEN
+    -- What the reaper charged did open as well; the fact that it never connected is its truth. See settle_call.
+    IF v_live IS NOT NULL OR EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key AND provisional) THEN
       SET v_outcome = 'live';
     ELSEIF EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key)
            OR EXISTS (SELECT 1 FROM cdr_archive WHERE call_key = v_key) THEN

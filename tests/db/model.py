@@ -193,6 +193,8 @@ class Model:
     def record(self, key: str) -> str:
         if key in self.live:
             return "live"
+        if key in self.ended and self.ended[key].provisional:
+            return "live"
         if key in self.ended or key in self.recorded:
             return "already"
         self.recorded.add(key)

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from billing import facts
 from billing.errors import InvalidAmount, LedgerRefused
+from billing.journal import Fact
 from billing.ledger_types import ChargedLeg, SettleAnswer
+from billing.pricelist import rate_to_json
+from billing.settlement import apply
 from tests.db.bank import Bank, ago, call_record, new_key, request, settlement
+from tests.unit.builders import rate
 
 # --- answer -----------------------------------------------------------------------------------------------------------
 
@@ -379,6 +384,31 @@ def test_a_live_call_is_not_recorded(bank: Bank) -> None:
     assert bank.proxy.record_call(key, call_record(account)) == "live"
     bank.give_up(key)
     assert bank.proxy.record_call(key, call_record(account)) == "already"
+
+
+def test_a_call_that_never_connected_and_was_reaped_is_refunded(bank: Bank) -> None:
+    """open_call's answer was lost, its node cut off until the reaper had charged the whole grant: its fact, that the
+    caller was refused, is the truth."""
+    account = bank.account("10")
+    key = bank.opened([account])
+    bank.sql("UPDATE live_leg SET rate = %s WHERE call_key = %s", rate_to_json(rate()), key)
+    bank.overdue(key)
+    bank.proxy.reap_calls(None, 10)
+
+    outcomes = [apply(bank.proxy, unopened(key, account)) for _ in range(2)]
+
+    assert ["already", "already"] == outcomes
+    (cdr,) = bank.cashier.cdrs(call_key=key)
+    assert ("billing_unavailable", 503, False, 0) == (cdr.result, cdr.sip_code, cdr.provisional, cdr.talked_ms)
+    assert bank.purse(account)["balance"] == 10
+
+
+def unopened(key: str, account: int) -> Fact:
+    """A caller who got 503, because nobody knows whether the call opened."""
+    who = {"node": "node1", "account_id": account, "user_id": None, "caller": "", "callee": "49", "dialled": "49"}
+    return facts.unopened(
+        key, **who, source="", sip_call_id="a@example", result="billing_unavailable", sip_code=503  # type: ignore[arg-type]
+    )
 
 
 def test_settling_what_was_recorded_answers_already(bank: Bank) -> None:
