@@ -184,8 +184,8 @@ class Drain:
         try:
             if not self._order.is_next(entry.fact):
                 applied = self._put_back_entry(entry)
-            else:
-                settlement.apply(self._ledger, entry.fact)
+            elif settlement.apply(self._ledger, entry.fact) == settlement.ACCEPTED:
+                self.log.event("late_truth", "warn", call_key=entry.fact["call_key"])
         except (LedgerBusy, settlement.NotSettled) as error:
             self.log.event("call_waits", "warn", call_key=entry.fact.get("call_key"), error=str(error))
             applied = self._put_back_entry(entry)
@@ -225,6 +225,8 @@ class Drain:
         claim = self._ledger.heartbeat(name, up_ms, own.name, own.place)
         self._had_name_s = now_s if claim.outcome == "alive" else -NAME_KEPT_S
         self._board.mark("drain_ledger_ms")
+        if claim.retired_by is not None:
+            self.log.event("node_returned", "notice", retired_by=claim.retired_by)
         self._note_twin("" if claim.outcome == "alive" else f"{claim.instance} at {claim.place}")
 
     def _note_twin(self, twin: str) -> None:

@@ -216,7 +216,8 @@ class CallsLedger(LedgerSession):
             "SELECT cdr.grant_s, cdr.rated_at, cdr.carrier_id, cdr.routes, leg.leg, leg.account_id,"
             " leg.rate AS rate_json, leg.bundle_s AS covered_s"
             " FROM v_cdr AS cdr JOIN v_cdr_leg AS leg ON leg.call_key = cdr.call_key"
-            " WHERE cdr.call_key = %s AND cdr.provisional ORDER BY leg.leg",
+            " LEFT JOIN v_accepted_call AS accepted ON accepted.call_key = cdr.call_key"
+            " WHERE cdr.call_key = %s AND (cdr.provisional OR accepted.call_key IS NOT NULL) ORDER BY leg.leg",
             call_key,
         )
         if not rows:

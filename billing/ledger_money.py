@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from billing.ledger_rows import amount_text, record
 from billing.ledger_session import LedgerSession
-from billing.ledger_types import Posted
+from billing.ledger_types import Accepted, Posted, Retired
 
 
 class MoneyLedger(LedgerSession):
@@ -48,6 +48,14 @@ class MoneyLedger(LedgerSession):
         accounts = (from_account_id, to_account_id)
         left, arrived = self._posted("transfer", key, *accounts, amount_text(amount), actor, reason)
         return left, arrived
+
+    def accept_cdr(self, call_key: str, actor: str, reason: str) -> Accepted:
+        """What the reaper charged for a call is final: its node's truth, if it ever comes, moves nothing."""
+        return record(Accepted, self._call("accept_cdr", call_key, actor, reason)[0])
+
+    def retire_node(self, node: str, actor: str, reason: str) -> Retired:
+        """A node never returns: nobody waits for it, and what the reaper charged for its calls is final."""
+        return record(Retired, self._call("retire_node", node, actor, reason)[0])
 
     def _posted(self, routine: str, *args: object) -> list[Posted]:
         return [record(Posted, row) for row in self._call(routine, *args)]

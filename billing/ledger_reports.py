@@ -128,6 +128,15 @@ class ReportsLedger(LedgerSession):
         rows = self._select("SELECT call_key, state FROM v_live_call WHERE node = %s", node)
         return {str(row["call_key"]): str(row["state"]) for row in rows}
 
+    def calls_by_node(self) -> dict[str, tuple[int, int]]:
+        """Node to how many of its calls are in progress, and how many are charged provisionally; (0, 0) is left out."""
+        rows = self._select(
+            "SELECT node, SUM(live) AS live, SUM(NOT live) AS provisional FROM ("
+            "SELECT node, TRUE AS live FROM v_live_call UNION ALL SELECT node, FALSE FROM v_cdr WHERE provisional"
+            ") AS calls GROUP BY node"
+        )
+        return {str(row["node"]): (int(row["live"]), int(row["provisional"])) for row in rows}
+
     def provisional_cdrs(self) -> int:
         """CDRs whose truth is not known yet."""
         return int(self._select("SELECT COUNT(*) AS number FROM v_cdr WHERE provisional")[0]["number"])

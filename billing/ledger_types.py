@@ -352,7 +352,9 @@ class RatedLeg:
 
 @dataclass(frozen=True, slots=True)
 class CallToSettle:
-    """A call whose end the ledger does not know: live, or (`provisional`) charged at its whole grant by the reaper."""
+    """A call whose end the ledger does not know: live, or (`provisional`) charged at its whole grant by the reaper.
+
+    The latter also if somebody has accepted that charge since."""
 
     call_key: str
     grant_s: int
@@ -680,16 +682,43 @@ class NodeRow:
     silent_ms: int
     instance: str | None
     place: str
+    retired_at: datetime | None = None
+    retired_by: str | None = None
+    retired_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A node that never returns. `outcome`: 'retired' or, before, 'already'; `accepted`: calls that stay charged."""
+
+    outcome: str
+    accepted: int
+    retired_at: datetime
+    retired_by: str
+    retired_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A provisional charge that is final. `outcome`: 'accepted' or, before, by this `actor`, 'already'."""
+
+    outcome: str
+    accepted_at: datetime
+    actor: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Whose a node's name is: ours ('alive'), or another instance's that was heard of `silent_ms` ago ('taken')."""
+    """Whose a node's name is: ours ('alive'), or another instance's that was heard of `silent_ms` ago ('taken').
+
+    `retired_by`: who had retired the node, until this heartbeat; None: nobody."""
 
     outcome: str
     instance: str | None
     place: str
     silent_ms: int
+    retired_by: str | None = None
 
 
 # --- minute bundles ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ROUNDS_MAX = 5
 """A grant may be extended, or a delayed open may commit, between look and settlement; then it is looked at again."""
 
+ACCEPTED = "accepted"
+"""The outcome for a call whose provisional charge somebody made final: nothing moves, what is told is kept."""
+
 
 class NotSettled(LedgerError):
     """The ledger kept changing under the settlement; it is tried again with the next round of the drain."""
@@ -150,7 +153,8 @@ def _record(ledger: Ledger, fact: Fact) -> str:
         outcome = ledger.record_call(fact["call_key"], record)
         if outcome != "live":
             return outcome
-        _settle(ledger, {**fact, "carrier": None})
+        if _settle(ledger, {**fact, "carrier": None}) == ACCEPTED:
+            return ACCEPTED
     raise NotSettled(f"call {fact['call_key']}: neither live nor settled")
 
 

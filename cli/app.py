@@ -22,6 +22,7 @@ from cli import (
     doctor,
     imports,
     money,
+    node,
     premium,
     quote,
     rate,
@@ -65,6 +66,7 @@ app.add_typer(user.commands, name="user")
 app.add_typer(trunk.commands, name="trunk")
 app.add_typer(premium.commands, name="premium")
 app.add_typer(calls.commands, name="calls")
+app.add_typer(node.commands, name="node")
 app.add_typer(cdrs.commands, name="cdrs")
 app.command("statement")(statement.statement)
 app.command("traffic")(traffic.traffic)

@@ -13,9 +13,9 @@ from billing.ledger import Ledger
 from billing.ledger_periods import EXPORT_BATCH
 from billing.ledger_types import Cdr, CdrLeg
 from billing.report_types import ExportedCdr
-from cli.ledger import account_named, opened
+from cli.ledger import account_named, actor, opened
 from cli.options import AsJson
-from cli.output import duration, moment, money, plain, show_csv, show_json, show_table
+from cli.output import duration, moment, money, plain, show_csv, show_json, show_table, tell
 from cli.values import BadInput, instant, whole_number
 
 LIMIT_MAX = 100_000
@@ -98,6 +98,25 @@ def export(
     if not as_json and columns:
         show_csv(columns, [])
     print(f"next: --after {position}", file=sys.stderr)
+
+
+@commands.command("accept")
+def accept(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The call, as cdrs shows it.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why; for the CDR.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """A provisional charge is final: whatever its node tells later moves no money. Before a refund by hand.
+
+    Of all calls of a node that is gone for good: node retire.
+
+    Example: meterline cdrs accept 01JCALL0000000000000000009 --reason "one-way audio: refunded"
+    """
+    call_key = key.upper()
+    with opened("cashier") as ledger:
+        accepted = ledger.accept_cdr(call_key, actor(), reason)
+    before = f" before, by {accepted.actor}" if accepted.outcome == "already" else ""
+    tell({"call_key": call_key, **plain(accepted)}, f"{call_key}: its charge was made final{before}", as_json)
 
 
 def _batches(ledger: Ledger, position: int, since: datetime | None, most: int) -> Iterator[list[ExportedCdr]]:

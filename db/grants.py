@@ -48,7 +48,8 @@ _CALLS = (
     "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat", "forget_counts",
     "note_carriers", "set_carrier_cost",
 )  # fmt: skip
-_MONEY = ("top_up", "refund", "adjust", "transfer", "correct_charge")
+_MONEY = ("top_up", "refund", "adjust", "transfer", "correct_charge", "accept_cdr", "retire_node")
+"""The last two move none, but give up what would be refunded by itself: for whoever can give it back by hand."""
 _CONFIGURE = (
     "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",
     "set_credit_limit", "put_tariff", "put_rate", "remove_rate",
@@ -81,7 +82,7 @@ _REPORTS = (
     "v_bundle v_bundle_plan v_bundle_prefix v_live_bundle v_cdr_bundle "
     "v_card v_card_number v_batch v_voucher v_voucher_batch v_voucher_refusal "
     "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention "
-    "v_charged_leg v_correction v_deck"
+    "v_charged_leg v_correction v_deck v_accepted_call"
 )
 
 _DECK_TABLES = "deck deck_rate"
@@ -97,14 +98,14 @@ _ALL_TABLES = (
     "premium_prefix end_mark bundle bundle_prefix account_bundle bundle_period live_bundle cdr_bundle "
     f"{_CARRIER_TABLES} {_CARD_TABLES} {_DECK_TABLES} "
     "export_position retention balance_checkpoint cdr_archive cdr_leg_archive entry_archive correction "
-    "correction_archive"
+    "correction_archive accepted_call"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
     "SELECT",
     "v_rate v_tariff v_live_call v_live_leg v_live_total v_trunk v_carrier v_node v_cdr v_cdr_leg v_config_version "
     "v_alarm v_parent_hold v_premium_prefix v_end_mark v_carrier_route v_carrier_use v_carrier_state v_live_route "
-    "v_bundle_prefix v_live_bundle",
+    "v_bundle_prefix v_live_bundle v_accepted_call",
 )
 _CASHIER = _execute(
     (*_MONEY, *_SELL, *_CARDS, *_READ, "identify_account", "acknowledge_alarms")
@@ -141,6 +142,7 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
         _tables("SELECT", _ALL_TABLES)
         | _tables("SELECT", " ".join(view for view in views if view.startswith("audit_")))
         | _tables("INSERT UPDATE", "account purse tariff cdr cdr_leg node carrier card voucher credential_card")
+        | _tables("INSERT UPDATE", "accepted_call")
         | _tables("UPDATE", "export_position")
         | _tables("INSERT UPDATE", "bundle account_bundle bundle_period cdr_bundle")
         | _tables("INSERT", "entry money_key card_batch voucher_batch correction")

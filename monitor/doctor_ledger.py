@@ -178,16 +178,17 @@ def nodes(settings: Settings) -> Iterator[Finding]:
             "nodes", f"the ledger has not heard of {settings.node.name} {since}", unit("restart", "drain")
         )
     for node in found.values():
-        if node.silent_ms > NODE_SILENT_MS:
-            yield warn(
-                "nodes", f"{node.name} is silent for {node.silent_ms // 1000} s", "start it, if it is still yours"
-            )
+        if node.retired_at is not None:
+            yield ok("nodes", f"{node.name} is retired, by {node.retired_by}: {node.retired_reason}")
+        elif node.silent_ms > NODE_SILENT_MS:
+            remedy = f"start it; if it is gone for good: bin/meterline node retire {node.name} --reason .."
+            yield warn("nodes", f"{node.name} is silent for {node.silent_ms // 1000} s", remedy)
         else:
             yield ok("nodes", f"{node.name} is alive")
     if overdue:
         yield fail("calls", f"{overdue} calls are overdue", "no drain reaps them: does any run?")
     if provisional:
-        remedy = "their nodes never told how they ended; see them in v_cdr, and refund what is unfair"
+        remedy = "bin/meterline node list says whose: start the node, or retire it, then refund what is unfair"
         yield warn("calls", f"{provisional} calls are charged provisionally", remedy)
 
 

@@ -127,7 +127,7 @@ def _waiting(folder: Path) -> Iterator[Finding]:
 
 def _set_aside(folder: Path) -> Iterator[Finding]:
     remedies = {
-        "damaged.log": "a call of each line may be reaped: see whose, and refund; then move the file away",
+        "damaged.log": "a call of each line may be reaped: meterline cdrs accept, then refund; then move the file away",
         "refused.log": "mend the cause of each and give the fact again (docs/operator.md); then move the file away",
     }
     for name, remedy in remedies.items():

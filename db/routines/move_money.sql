@@ -49,6 +49,7 @@ BEGIN
     CALL claim_key(v_key, v_hash, v_repeated);
     IF NOT v_repeated THEN
       CALL check_movable(p_kind, p_account_id, p_other_account_id);
+      CALL check_call_final(p_kind, p_account_id, p_reference, p_reason);
       CALL post_entry(v_key, p_account_id, p_kind, p_amount, p_actor, p_reason, p_reference, p_force);
       IF p_other_account_id IS NOT NULL THEN
         CALL post_entry(v_key, p_other_account_id, p_kind, -p_amount, p_actor, p_reason, p_reference, FALSE);

@@ -47,7 +47,12 @@ BEGIN
     SELECT call_key INTO v_live FROM live_call WHERE call_key = v_key FOR UPDATE;
 
     -- What the reaper charged did open as well; the fact that it never connected is its truth. See settle_call.
-    IF v_live IS NOT NULL OR EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key AND provisional) THEN
+    IF v_live IS NOT NULL OR EXISTS (
+      SELECT 1
+        FROM cdr
+        LEFT JOIN accepted_call ON accepted_call.call_key = cdr.call_key AND accepted_call.told_at IS NULL
+       WHERE cdr.call_key = v_key AND (cdr.provisional OR accepted_call.call_key IS NOT NULL)
+    ) THEN
       SET v_outcome = 'live';
     ELSEIF EXISTS (SELECT 1 FROM cdr WHERE call_key = v_key)
            OR EXISTS (SELECT 1 FROM cdr_archive WHERE call_key = v_key) THEN

@@ -7,7 +7,8 @@
 --
 -- Answers a row a leg: outcome, grant_s, leg, account_id, charge, balance. 'settled'; 'already' with the first
 -- result, though the call is archived; 'stale' if the grant is another by now: work it out again; 'refunded' if the reaper had charged the whole
--- grant (the difference went back, the CDR is complete); 'unknown_call'.
+-- grant (the difference went back, the CDR is complete); 'accepted' with the first result if somebody had made that charge
+-- final (accept_cdr: nothing moves, v_accepted_call says what was told); 'unknown_call'.
 CREATE OR REPLACE DEFINER = meterline_owner@localhost PROCEDURE settle_call(
   IN p_call_key LONGTEXT,
   IN p_content LONGTEXT
@@ -54,7 +55,7 @@ BEGIN
       SELECT grant_s INTO v_archived_grant_s FROM cdr_archive WHERE call_key = v_key;
       SET v_outcome = IF(v_archived_grant_s IS NULL, 'unknown_call', 'already');
     ELSEIF v_live_grant_s IS NULL AND NOT v_provisional THEN
-      SET v_outcome = 'already';
+      CALL tell_accepted(v_key, p_content, v_now, v_outcome);
     ELSEIF NOT (JSON_VALUE(p_content, '$.grant_s') <=> COALESCE(v_live_grant_s, v_cdr_grant_s)) THEN
       SET v_outcome = 'stale';
     ELSEIF v_live_grant_s IS NOT NULL THEN

@@ -21,7 +21,7 @@ ROUTINES_ONLY_TABLES = (
     "zone_offset",
     "export_position", "retention", "balance_checkpoint", "cdr_archive", "cdr_leg_archive", "entry_archive",
     "bundle", "bundle_prefix", "account_bundle", "bundle_period", "live_bundle", "cdr_bundle",
-    "deck", "deck_rate", "correction", "correction_archive",
+    "deck", "deck_rate", "correction", "correction_archive", "accepted_call",
 )  # fmt: skip
 CONFIGURATION_TABLES = (
     "user", "trunk", "trunk_address", "credential_caller_number",
@@ -41,7 +41,7 @@ EXECUTE = {
         "top_up", "refund", "adjust", "transfer", "identify_account", "audit", "acknowledge_alarms",
         "activate_cards", "activate_card", "activate_vouchers", "redeem_voucher", "card_quote", *CARDS,
         "account_statement", "archivable", "audit_archive", "export_cdrs",
-        "correct_charge",
+        "correct_charge", "accept_cdr", "retire_node",
     },
     "admin": {
         "create_account", "set_account", "suspend_account", "resume_account", "close_account", "move_account",

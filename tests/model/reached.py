@@ -100,7 +100,7 @@ def _reachable(probes: Probes) -> set[int]:
 def is_rare(probes: Probes, number: int) -> bool:
     """Few calls come to it: what a stranger asks is the likeliest."""
     routine, _, statement = probes.places[number]
-    return routine == "settle_provisional" or any(text in statement for text in RARE)
+    return routine in ("settle_provisional", "tell_accepted") or any(text in statement for text in RARE)
 
 
 def aimed_seeds(number: int) -> range:

@@ -45,7 +45,7 @@ def test_a_probe_kills_its_connection_and_nothing_else(place):
     """Where it stands and not before: what was committed is there, what was not is undone."""
     numbers = {(routine, at): number for number, (routine, at, _) in place.probes.places.items()}
     account = place.accounts["customer"]
-    for probe, balance in ((("post_entry", 3), 0), (("move_money", 10), 5)):
+    for probe, balance in ((("post_entry", 3), 0), (("move_money", 11), 5)):
         number = numbers[probe]
         login = place.logins["cashier"]
         connection = pymysql.connect(

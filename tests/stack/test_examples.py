@@ -38,6 +38,7 @@ def run(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
     database = load(settings).database
     _tariffs(database)
     _a2billing(database)
+    _lost_node(database)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("here"))
         Path("deck.csv").write_text("Code,Destination,Rate/min\n49,Germany,0.54\n4915,Germany mobile,1.10\n", "utf-8")
@@ -52,10 +53,25 @@ def _tariffs(database: DatabaseSettings) -> None:
     admin.close()
 
 
+def _lost_node(database: DatabaseSettings) -> None:
+    """One that burnt down, and a call that another one never told the end of."""
+    with _root(database) as root, root.cursor() as cursor:
+        cursor.execute("INSERT INTO node (name, booted_at, heartbeat_at) VALUES ('proxy2', '2026-01-01', '2026-01-02')")
+        cursor.execute(
+            "INSERT INTO cdr (call_key, node, caller, callee, dialled, source, sip_call_id, opened_at, ended_at,"
+            " result, end_reason, provisional, settled_at)"
+            " VALUES ('01JCALL0000000000000000009', 'proxy1', '', '', '', '', '', '2026-01-02', '2026-01-02',"
+            " 'answered', 'lost_node', TRUE, '2026-01-02')"
+        )
+
+
+def _root(database: DatabaseSettings) -> pymysql.connections.Connection[pymysql.cursors.Cursor]:
+    who = {"unix_socket": str(database.socket), "user": os_user(), "database": database.name}
+    return pymysql.connect(**who, client_flag=CLIENT.MULTI_STATEMENTS, autocommit=True)
+
+
 def _a2billing(database: DatabaseSettings) -> None:
-    with pymysql.connect(
-        unix_socket=str(database.socket), user=os_user(), client_flag=CLIENT.MULTI_STATEMENTS, autocommit=True
-    ) as root, root.cursor() as cursor:
+    with _root(database) as root, root.cursor() as cursor:
         cursor.execute("CREATE DATABASE a2billing; USE a2billing;" + A2BILLING.read_text("utf-8"))
         while cursor.nextset():
             pass

@@ -431,6 +431,23 @@ def test_name_is_looked_up_again_after_a_silence_or_a_refusal(node, monkeypatch)
     assert 3 == len(ledger.asked_for("instance_of"))
 
 
+def test_node_that_was_retired_and_returns_is_told(node, logged):
+    """Somebody said that it never would: once, and it goes on as any other."""
+    back = Claim("alive", "own", "here", 0, retired_by="cli:anna")
+    drain = Drain(node, quiet(heartbeat=[back, Claim("alive", "own", "here", 0)]))
+    for _ in range(2):
+        drain._beat()
+    assert ["cli:anna"] == [line["retired_by"] for line in logged("node_returned")]
+
+
+def test_late_truth_is_told_and_stands_in_nobodys_way(node, logged):
+    """A call whose charge was accepted as final: its fact is done as any other, and the log names it."""
+    write(node, 1, 2)
+    drain = Drain(node, quiet(settle_call=[settled("accepted"), settled()]))
+    assert 2 == drain.drain_once()
+    assert ([key(1)], []) == ([line["call_key"] for line in logged("late_truth")], waiting(drain))
+
+
 def test_an_alarm_is_told_when_it_is_raised_and_when_it_stops_somebody(node, logged):
     """Twice, however often the drain looks, and however many more calls are refused."""
     at = datetime(2026, 3, 1, tzinfo=UTC)

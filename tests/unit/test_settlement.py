@@ -271,6 +271,13 @@ def test_call_that_did_open_is_settled_at_nothing():
     )
 
 
+def test_call_that_did_open_and_was_accepted_is_told_once():
+    """The reaper charged it, somebody made that final, and now its node says that it never connected."""
+    ledger = Ledger(record_call="live", call_to_settle=to_settle(), settle_call=settled("accepted"))
+    assert "accepted" == apply(ledger, unopened(result="billing_unavailable", sip_code=503))
+    assert 1 == len(ledger.asked_for("settle_call"))
+
+
 def test_call_that_stays_live_is_left_for_the_next_round():
     """A call that is neither recorded nor settled is not dropped."""
     ledger = Ledger(record_call="live", call_to_settle=None)
