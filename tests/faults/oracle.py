@@ -126,7 +126,8 @@ class Purse:
 class Evidence:
     """All that is known after a run. `doomed`: calls whose BYE or phone a relay took away. `lives`: calls that
     are live though all is over; `dialogs`: how many a node still has, and `channels`: how many it still counts at the
-    carrier, which takes `channels_max` at once. `lost_nodes`: since when, by name."""
+    carrier, which takes `channels_max` at once. `lost_nodes`: since when, by name; `untold`: the call keys of the facts in
+    their journals that no drain had brought to the ledger, and now nobody will."""
 
     attempts: Sequence[Attempt]
     records: Sequence[Record]
@@ -139,6 +140,7 @@ class Evidence:
     channels_max: int | None = None
     audit: Sequence[Any] = ()
     lost_nodes: Mapping[str, float] = field(default_factory=dict)
+    untold: frozenset[str] = frozenset()
     refused_facts: Sequence[str] = ()
     fatal_lines: Sequence[str] = ()
 
@@ -243,14 +245,15 @@ def _judge_seconds(attempt: Attempt, record: Record, evidence: Evidence, verdict
 
 
 def _count_provisional(attempt: Attempt, record: Record, meant: int, evidence: Evidence, verdict: Verdict) -> None:
-    """The whole grant, flagged, because the node that knew is gone: only where one was lost, or died in that moment."""
+    """The whole grant, flagged, because the node that knew is gone: only where one was lost before the call's end or
+    took its truth along, or died in that moment."""
     over = max(0, record.billed_s - meant)
     verdict.sums["calls charged provisionally"] += 1
     verdict.sums["seconds overcharged, node lost"] += over
     started = attempt.invited or attempt.last
-    lost = (
-        record.node in evidence.lost_nodes
-        and evidence.lost_nodes[record.node] <= max(attempt.last, started) + record.grant_s + MARGIN_S
+    lost = record.node in evidence.lost_nodes and (
+        record.call_key in evidence.untold
+        or evidence.lost_nodes[record.node] <= max(attempt.last, started) + MARGIN_S
     )
     moments = (attempt.answered, attempt.over_at) if attempt.answered is not None else (started, attempt.last)
     if not lost and not any(_touched(evidence, attempt, PROXY, moment, moment) for moment in moments):

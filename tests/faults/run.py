@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from typing import Any
 
 from pymysql.cursors import DictCursor
 
+from billing.journal import JournalReader
 from stack.processes import StackError, wait_until
 from tests.faults import plan
 from tests.faults.bench import Bench
@@ -31,6 +32,7 @@ TAIL_S = 60
 """How long the last calls may take to end by themselves when their phones give up."""
 SETTLED_LIMIT_S = 100
 TRUTH_LIMIT_S = 15
+FACTS_MAX = 100_000
 FATAL = ('"uncaught"', '"fact_lost"', "signal 11")
 
 
@@ -209,6 +211,7 @@ def _evidence(bench: Bench, load: Load, made: Round, lives: list[str]) -> Eviden
         channels_max=made.channels,
         audit=bench.world.cashier.audit(),
         lost_nodes=lost,
+        untold=frozenset(_untold(bench)),
         refused_facts=[line for node in bench.nodes for line in _lines(node.state_dir / "journal" / "refused.log")],
         fatal_lines=[
             f"{node.name}: {line}"
@@ -217,6 +220,14 @@ def _evidence(bench: Bench, load: Load, made: Round, lives: list[str]) -> Eviden
             if any(word in line for word in FATAL) or line.startswith("Traceback")
         ],
     )
+
+
+def _untold(bench: Bench) -> Iterator[str]:
+    """The calls of which a node that is gone for good had written something that its drain had not read."""
+    for node in bench.nodes:
+        if node.killed:
+            with contextlib.closing(JournalReader(node.state_dir / "journal")) as journal:
+                yield from (entry.fact.get("call_key", "") for entry in journal.entries(FACTS_MAX))
 
 
 def _lines(path: Path) -> list[str]:

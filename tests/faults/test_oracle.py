@@ -182,6 +182,8 @@ def test_provisional_without_a_lost_node():
     verdict = judge(evidence(records=[record], lost_nodes={"node1": T + 1}))
     assert [] == verdict.findings
     assert 6 == verdict.sums["seconds overcharged, node lost"]
+    assert {"provisional"} == found(records=[record], lost_nodes={"node1": T + 12})  # its end had been told
+    assert set() == found(records=[record], lost_nodes={"node1": T + 12}, untold=frozenset([record.call_key]))
     assert set() == found(records=[record], windows=[during("proxy killed", 0, 0.5)])
     long = replace(CALL, hung_up=T + 25, hung_up_heard=T + 25.1, bye_to_callee=T + 25.1, last=T + 25.2)
     record = charged(CDR, 30, provisional=True, end_reason="lost_node", grant_s=30)
