@@ -126,8 +126,8 @@ class Purse:
 class Evidence:
     """All that is known after a run. `doomed`: calls whose BYE or phone a relay took away. `lives`: calls that
     are live though all is over; `dialogs`: how many a node still has, and `channels`: how many it still counts at the
-    carrier, which takes `channels_max` at once. `lost_nodes`: since when, by name; `untold`: the calls of the facts in their
-    journals that no drain had brought to the ledger, and now nobody will."""
+    carrier, which takes `channels_max` at once. `lost_nodes`: since when, by name; `untold`: the calls of the facts in
+    their journals that no drain had brought to the ledger, and now nobody will."""
 
     attempts: Sequence[Attempt]
     records: Sequence[Record]
