@@ -144,6 +144,12 @@ class CallsLedger(LedgerSession):
         names = {"account_id": "account", "user_id": "user", "carrier_id": "carrier"}
         return str(self._call("record_call", call_key, json.dumps(content(call, names)))[0]["outcome"])
 
+    def record_attempt(self, call_key: str, ordinal: int, carrier_id: int, sip_code: int, failed_ago_ms: int) -> str:
+        """A carrier failed the call so long ago, and the next one was tried. 'recorded', 'already' or
+        'unknown_call'."""
+        answer = self._call("record_attempt", call_key, ordinal, carrier_id, sip_code, failed_ago_ms)
+        return str(answer[0]["outcome"])
+
     def reap_calls(self, node: str | None, limit: int) -> list[str]:
         """Settle at their whole grants the calls of a node (None: of all) that nobody settled in time; their keys."""
         return [str(row["call_key"]) for row in self._call("reap_calls", node, limit)]

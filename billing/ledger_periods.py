@@ -30,6 +30,15 @@ _TRAFFIC_NAMES: dict[TrafficBy, tuple[str, str]] = {
 }
 """By what it is grouped: the column of v_traffic, and the level, if there is one for all of a group."""
 
+_CALLS = (
+    "SELECT destination, carrier_name, seller_name, buyer_name, level, currency, result, talked_ms, billed_s, revenue,"
+    " cost, 0 AS failed FROM v_traffic WHERE ended_at >= %s AND ended_at < %s"
+)
+_FAILED_ATTEMPTS = (
+    " UNION ALL SELECT NULL, carrier_name, NULL, NULL, level, currency, '', 0, 0, 0, 0, 1 FROM v_traffic_attempt"
+    " WHERE ended_at >= %s AND ended_at < %s"
+)
+
 
 class PeriodsLedger(LedgerSession):
     """From routines and views alone, each answer of one snapshot. Periods are [begin, end)."""
@@ -51,19 +60,25 @@ class PeriodsLedger(LedgerSession):
         )
 
     def traffic(self, by: TrafficBy, begin: datetime, end: datetime) -> list[Traffic]:
-        """Calls that ended in the period, the best revenue of level 1 first. Takes as long as there are calls in it."""
+        """Calls that ended in the period, the best revenue of level 1 first. Takes as long as there are calls in it.
+
+        By carrier with the attempts that failed there, of these calls.
+        """
+        period = (naive(begin), naive(end))
+        failed, args = (_FAILED_ATTEMPTS, period * 2) if by == "carrier" else ("", period)
         name, level = _TRAFFIC_NAMES[by]
         sql = (
             f"SELECT {name} AS name, {level} AS level, currency,"  # nosec B608  # noqa: S608 - constant names
-            " COUNT(level) AS calls, COUNT(*) - COUNT(level) AS refused,"
+            " CAST(COUNT(level) - SUM(failed) AS INT) AS calls, CAST(SUM(failed) AS INT) AS failed_attempts,"
+            " COUNT(*) - COUNT(level) AS refused,"
             " COUNT(IF(result = 'answered', level, NULL)) AS answered,"
             " CAST(SUM(IF(level IS NULL, 0, talked_ms)) AS INT) AS talked_ms,"
             " CAST(SUM(IF(level IS NULL, 0, billed_s)) AS INT) AS billed_s, SUM(revenue) AS revenue,"
             " IF(COUNT(level) = COUNT(cost), SUM(cost), NULL) AS cost"
-            " FROM v_traffic WHERE ended_at >= %s AND ended_at < %s"
+            f" FROM ({_CALLS}{failed}) AS traffic"
             f" GROUP BY {name}, {level}, currency ORDER BY level IS NULL, level, SUM(revenue) DESC, name, currency"
         )
-        return [record(Traffic, row) for row in self._select(sql, naive(begin), naive(end))]
+        return [record(Traffic, row) for row in self._select(sql, *args)]
 
     def export_cdrs(
         self, after: int = 0, since: datetime | None = None, limit: int = EXPORT_BATCH

@@ -1,5 +1,6 @@
 """What is in the ledger: accounts, CDRs, entries, configuration, and the audit."""
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from billing.ledger_rows import record
@@ -11,6 +12,7 @@ from billing.ledger_types import (
     CdrLeg,
     Difference,
     Entry,
+    FailedAttempt,
     LiveTotal,
     NodeRow,
     RateRow,
@@ -68,9 +70,24 @@ class ReportsLedger(LedgerSession):
         )
         by_call = groupby(rows, lambda row: row["call_key"])
         legs = {key: tuple(record(CdrLeg, row) for row in group) for key, group in by_call}
+        attempts = self._failed_attempts([call["call_key"] for call in calls])
         return [
-            record(Cdr, row, provisional=bool(row["provisional"]), legs=legs.get(row["call_key"], ())) for row in calls
+            record(
+                Cdr,
+                row,
+                provisional=bool(row["provisional"]),
+                legs=legs.get(row["call_key"], ()),
+                attempts=attempts.get(row["call_key"], ()),
+            )
+            for row in calls
         ]
+
+    def _failed_attempts(self, call_keys: Sequence[str]) -> dict[str, tuple[FailedAttempt, ...]]:
+        """Carriers that failed these calls before they went on to others, archived or not; few calls have any."""
+        places = ", ".join(["%s"] * len(call_keys))
+        sql = f"SELECT * FROM v_attempt WHERE call_key IN ({places}) ORDER BY call_key, ordinal"  # nosec B608  # noqa: S608 - places only
+        by_call = groupby(self._select(sql, *call_keys), lambda row: row["call_key"])
+        return {key: tuple(record(FailedAttempt, row) for row in group) for key, group in by_call}
 
     def _cdrs_of(self, account_id: int, limit: int, cdr_view: str, leg_view: str) -> list[Row]:
         """Two steps, each by index: the keys of calls that charged the account or that it tried, then the calls."""

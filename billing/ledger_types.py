@@ -486,6 +486,17 @@ class CdrLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """A carrier that failed a call before it went on to the next; sip_code 408: silence, 0: it could not be sent to."""
+
+    ordinal: int
+    carrier_id: int
+    carrier_name: str | None
+    sip_code: int
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Cdr:
     """A call detail record with its legs (none if it never opened)."""
 
@@ -519,6 +530,8 @@ class Cdr:
     shown: str = ""
     carrier_currency: str | None = None
     carrier_cost: Decimal | None = None
+    attempts: tuple[FailedAttempt, ...] = ()
+    """Those before the last one, whose carrier is the call's own."""
 
     @property
     def margin(self) -> Decimal | None:

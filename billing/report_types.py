@@ -62,6 +62,12 @@ class Traffic:
     billed_s: int
     revenue: Decimal
     cost: Decimal | None
+    failed_attempts: int = 0
+    """Under a carrier's name: calls that it failed and that went on to another, which is where they are counted."""
+
+    @property
+    def attempts(self) -> int:
+        return self.calls + self.failed_attempts
 
     @property
     def margin(self) -> Decimal | None:
@@ -69,8 +75,8 @@ class Traffic:
 
     @property
     def asr_percent(self) -> Decimal | None:
-        """Answer-seizure ratio: answered calls of all that were opened."""
-        return (Decimal(100) * self.answered / self.calls).quantize(Decimal("0.1")) if self.calls else None
+        """Answer-seizure ratio: answered calls of all that were opened; of a carrier, of all attempts there."""
+        return (Decimal(100) * self.answered / self.attempts).quantize(Decimal("0.1")) if self.attempts else None
 
     @property
     def acd_s(self) -> Decimal | None:

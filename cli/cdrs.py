@@ -163,12 +163,20 @@ def _rows(cdr: Cdr) -> list[tuple[object, ...]]:
     end = (result, cdr.end_reason, talked, f"{cdr.billed_s} s" if cdr.answered_at else "")
     first = cdr.legs[0] if cdr.legs else None
     charged = _charged(first) if first else ("", "", "")
-    paid = (cdr.carrier_name, money(cdr.carrier_cost), money(cdr.margin))
+    paid = (_carriers(cdr), money(cdr.carrier_cost), money(cdr.margin))
     rows: list[tuple[object, ...]] = [(*common, cdr.account_name, cdr.caller, cdr.callee, *end, *charged, *paid)]
     for leg in cdr.legs[1:]:
         blank = ("",) * 4
         rows.append(("", "", f"< {leg.account_name}", "", "", *blank, *_charged(leg), "", "", ""))
     return rows
+
+
+def _carriers(cdr: Cdr) -> str | None:
+    """The call's carrier, and those that failed it before, with their codes."""
+    if not cdr.attempts:
+        return cdr.carrier_name
+    failed = ", ".join(f"{one.carrier_name or one.carrier_id} {one.sip_code}" for one in cdr.attempts)
+    return f"{cdr.carrier_name or ''} (after {failed})".lstrip()
 
 
 def _charged(leg: CdrLeg) -> tuple[str, str, str]:

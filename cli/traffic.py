@@ -20,7 +20,7 @@ NAMELESS: dict[TrafficBy, str] = {
 }
 CSV_COLUMNS = (
     *("level", "calls", "refused", "answered", "asr_percent", "acd_s", "talked_s", "billed_s"),
-    *("currency", "revenue", "cost", "margin"),
+    *("currency", "revenue", "cost", "margin", "attempts"),
 )
 
 
@@ -34,9 +34,10 @@ def traffic(
 ) -> None:
     """Traffic and margin of calls that ended in a period.
 
-    ASR: answered calls of those that were opened, in percent. ACD: average duration of an answered call. Level 1 is
-    what the vendor sold, level 2 what his accounts sold in turn, and so on; a level's cost is what its seller paid
-    for the same calls. A reseller's line is what he sold.
+    ASR: answered calls of those that were opened, in percent; by carrier, of the attempts there: a call is counted at
+    the last carrier that it went to, and an attempt at each that failed it before. ACD: average duration of an
+    answered call. Level 1 is what the vendor sold, level 2 what his accounts sold in turn, and so on; a level's cost
+    is what its seller paid for the same calls. A reseller's line is what he sold.
 
     Example: meterline traffic --by destination --from 2026-03-01 --to 2026-04-01
     """
@@ -50,7 +51,8 @@ def traffic(
         show_csv((by, *CSV_COLUMNS), rows, None if csv == STDOUT else csv)
     else:
         columns = (
-            *(by, ">level", ">calls", ">refused", ">answered", ">ASR %", ">ACD", ">minutes"),
+            *(by, ">level", ">calls", *((">attempts",) if by == "carrier" else ()), ">refused", ">answered"),
+            *(">ASR %", ">ACD", ">minutes"),
             *(">revenue", ">cost", ">margin", ""),
         )
         show_table(f"traffic by {by}, {asked}", columns, [_row(line, by) for line in found])
@@ -64,6 +66,7 @@ def _object(line: Traffic, by: TrafficBy) -> dict[str, object]:
     values = (
         *(line.level, line.calls, line.refused, line.answered, line.asr_percent, line.acd_s),
         *(Decimal(line.talked_ms) / 1000, line.billed_s, line.currency, line.revenue, line.cost, line.margin),
+        line.attempts,
     )
     shown: dict[str, object] = {by: _name(line, by)} | dict(zip(CSV_COLUMNS, values, strict=True))
     return {key: str(value) if key in {"asr_percent", "acd_s"} and value is not None else plain(value)
@@ -73,7 +76,9 @@ def _object(line: Traffic, by: TrafficBy) -> dict[str, object]:
 def _row(line: Traffic, by: TrafficBy) -> tuple[object, ...]:
     acd = duration(float(line.acd_s)) if line.acd_s is not None else ""
     minutes = f"{Decimal(line.billed_s) / 60:.1f}"
+    attempts = (line.attempts,) if by == "carrier" else ()
     return (
-        *(_name(line, by), line.level, line.calls, line.refused, line.answered, line.asr_percent, acd, minutes),
+        *(_name(line, by), line.level, line.calls, *attempts, line.refused, line.answered),
+        *(line.asr_percent, acd, minutes),
         *(money(line.revenue), money(line.cost), money(line.margin), line.currency),
     )

@@ -46,7 +46,7 @@ _IDENTIFY = (
 )  # fmt: skip
 _CALLS = (
     "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat", "forget_counts",
-    "note_carriers", "set_carrier_cost",
+    "note_carriers", "set_carrier_cost", "record_attempt",
 )  # fmt: skip
 _MONEY = ("top_up", "refund", "adjust", "transfer", "correct_charge", "accept_cdr", "retire_node")
 """The last two move none, but give up what would be refunded by itself: for whoever can give it back by hand."""
@@ -81,7 +81,8 @@ _REPORTS = (
     "v_carrier_state v_shown_number v_margin "
     "v_bundle v_bundle_plan v_bundle_prefix v_live_bundle v_cdr_bundle "
     "v_card v_card_number v_batch v_voucher v_voucher_batch v_voucher_refusal "
-    "v_statement v_traffic v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention "
+    "v_statement v_traffic v_attempt v_traffic_attempt "
+    "v_cdr_archive v_cdr_leg_archive v_entry_archive v_checkpoint v_retention "
     "v_charged_leg v_correction v_deck v_accepted_call"
 )
 
@@ -94,11 +95,11 @@ _WHO_CALLS_TABLES = (
 )
 _ALL_TABLES = (
     "account purse user credential_digest credential_card trunk trunk_address credential_caller_number carrier tariff "
-    "rate live_call live_leg cdr cdr_leg entry money_key node call_count alarm account_prefix user_prefix "
+    "rate live_call live_leg cdr cdr_leg attempt entry money_key node call_count alarm account_prefix user_prefix "
     "premium_prefix end_mark bundle bundle_prefix account_bundle bundle_period live_bundle cdr_bundle "
     f"{_CARRIER_TABLES} {_CARD_TABLES} {_DECK_TABLES} "
     "export_position retention balance_checkpoint cdr_archive cdr_leg_archive entry_archive correction "
-    "correction_archive accepted_call"
+    "correction_archive accepted_call attempt_archive"
 )
 
 _PROXY = _execute((*_IDENTIFY, *_CALLS, "audit")) | _tables(
@@ -145,7 +146,7 @@ def _owner(routines: Iterable[str], views: Iterable[str]) -> frozenset[Right]:
         | _tables("INSERT UPDATE", "accepted_call")
         | _tables("UPDATE", "export_position")
         | _tables("INSERT UPDATE", "bundle account_bundle bundle_period cdr_bundle")
-        | _tables("INSERT", "entry money_key card_batch voucher_batch correction")
+        | _tables("INSERT", "entry money_key card_batch voucher_batch correction attempt attempt_archive")
         | _tables(
             "INSERT UPDATE DELETE",
             "rate live_call live_leg live_bundle call_count alarm "
@@ -161,8 +162,8 @@ def _archivist() -> frozenset[Right]:
     """He moves rows and adds them up; he writes none of his own, and no balance."""
     return (
         _tables("SELECT", "purse export_position")
-        | _tables("SELECT DELETE", "cdr cdr_leg entry correction")
-        | _tables("SELECT INSERT", "cdr_archive cdr_leg_archive entry_archive correction_archive")
+        | _tables("SELECT DELETE", "cdr cdr_leg attempt entry correction")
+        | _tables("SELECT INSERT", "cdr_archive cdr_leg_archive attempt_archive entry_archive correction_archive")
         | _tables("SELECT INSERT UPDATE", "balance_checkpoint")
         | _tables("SELECT UPDATE", "retention")
         | _execute((

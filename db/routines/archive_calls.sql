@@ -1,4 +1,4 @@
--- Moves the CDRs of p_keys with legs and entries, within archive's transaction. Whoever changes the money of a call
+-- Moves the CDRs of p_keys with legs, failed attempts and entries, within archive's transaction. Whoever changes the money of a call
 -- that is over locks its CDR first, so under these locks neither its legs nor its entries change. Internal.
 CREATE OR REPLACE DEFINER = meterline_archivist@localhost PROCEDURE archive_calls(
   IN p_keys LONGTEXT,
@@ -37,6 +37,10 @@ BEGIN
     SELECT cdr_leg.* FROM JSON_TABLE(v_keys, '$[*]' COLUMNS (
              call_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS chosen
       STRAIGHT_JOIN cdr_leg FORCE INDEX (PRIMARY) ON cdr_leg.call_key = chosen.call_key;
+    INSERT INTO attempt_archive
+    SELECT attempt.* FROM JSON_TABLE(v_keys, '$[*]' COLUMNS (
+             call_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS chosen
+      STRAIGHT_JOIN attempt FORCE INDEX (PRIMARY) ON attempt.call_key = chosen.call_key;
 
     SELECT JSON_ARRAYAGG(JSON_OBJECT('key', entry.entry_key, 'account', entry.account_id, 'kind', entry.kind))
       INTO v_entries
@@ -46,6 +50,9 @@ BEGIN
     CALL move_entries(v_entries, p_entries);
     CALL archive_corrections(v_keys, p_entries);
 
+    DELETE attempt FROM JSON_TABLE(v_keys, '$[*]' COLUMNS (
+             call_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS chosen
+      STRAIGHT_JOIN attempt FORCE INDEX (PRIMARY) ON attempt.call_key = chosen.call_key;
     DELETE cdr_leg FROM JSON_TABLE(v_keys, '$[*]' COLUMNS (
              call_key CHAR(26) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS chosen
       STRAIGHT_JOIN cdr_leg FORCE INDEX (PRIMARY) ON cdr_leg.call_key = chosen.call_key;

@@ -25,6 +25,7 @@ END = datetime.now(UTC) + timedelta(days=1)
 WRITTEN = (
     *("live_call", "live_leg", "cdr", "cdr_leg", "entry", "money_key", "purse"),
     *("cdr_archive", "cdr_leg_archive", "entry_archive", "balance_checkpoint", "correction", "correction_archive"),
+    *("attempt", "attempt_archive"),
     *("card", "card_batch", "voucher", "voucher_batch", "credential_card", "account"),
 )
 
@@ -52,6 +53,7 @@ def name_of(bank: Bank, account: int) -> str:
 
 def call(bank: Bank, *accounts: int, charges: tuple[str, ...] = ("0.60", "0.30")) -> str:
     key = bank.opened(accounts)
+    bank.proxy.record_attempt(key, 1, 8, 503, 0)
     bank.proxy.settle_call(key, settlement(charges[: len(accounts)]))
     return key
 
@@ -103,6 +105,7 @@ def test_nothing_that_can_be_asked_is_another_after_it(bank: Bank) -> None:
                 for a in borders
             ),
             [(cdr.position, cdr.version, cdr.call_key, cdr.legs) for cdr in bank.cashier.export_cdrs(0)],
+            bank.cashier._select("SELECT * FROM v_attempt ORDER BY call_key"),
         ]
 
     before = asked()
@@ -110,7 +113,11 @@ def test_nothing_that_can_be_asked_is_another_after_it(bank: Bank) -> None:
 
     assert before == asked()
     assert clean(bank)
-    assert [1, 4] == [bank.sql(f"SELECT COUNT(*) AS n FROM {table}")[0]["n"] for table in ("cdr", "entry")]
+    assert [1, 4, 1] == [
+        bank.sql(f"SELECT COUNT(*) AS n FROM {table}")[0]["n"] for table in ("cdr", "entry", "attempt")
+    ]
+    (shown, *_) = bank.cashier.cdrs(archived=True)
+    assert [503] == [one.sip_code for one in shown.attempts]
 
 
 def test_it_goes_on_where_it_was_stopped(bank: Bank) -> None:
@@ -197,6 +204,10 @@ def test_a_key_stays_spent_for_ever(bank: Bank) -> None:
     assert "settled" == bank.proxy.extend_call(key, 120, 180, {0: Decimal(2)}).outcome
     assert "settled" == bank.proxy.answer_call(key, 0)
     assert ["already"] * 2 == [bank.proxy.record_call(one, call_record(account)) for one in (key, never)]
+    assert ["already", "recorded"] == [bank.proxy.record_attempt(key, number, 8, 408, 0) for number in (1, 2)]
+    assert [(key, 1), (key, 2)] == [
+        (row["call_key"], row["ordinal"]) for row in bank.sql("SELECT * FROM attempt_archive ORDER BY ordinal")
+    ]
     assert None is bank.proxy.call_to_settle(key)
     correct = (new_key(), key, 0, "0.6", "0.1", None, "{}", "ann", "wrong tariff", False)
     assert "call_archived" == refused(lambda: bank.cashier._call("correct_charge", *correct))

@@ -347,6 +347,53 @@ def test_a_settlement_with_a_gap_is_refused(bank: Bank, field: str) -> None:
     bank.give_up(key)
 
 
+# --- attempts at carriers ---------------------------------------------------------------------------------------------
+
+
+def attempts(bank: Bank, key: str) -> list[tuple[int, int, str | None, int]]:
+    sql = "SELECT ordinal, carrier_id, carrier_name, sip_code FROM v_attempt WHERE call_key = %s ORDER BY ordinal"
+    return [tuple(row.values()) for row in bank.cashier._select(sql, key)]
+
+
+def test_a_failed_attempt_is_kept_once(bank: Bank) -> None:
+    """While the call is live and when it has its CDR, which shows it; the same again changes nothing."""
+    account = bank.account("10")
+    key = bank.opened([account])
+
+    assert "recorded" == bank.proxy.record_attempt(key, 1, 8, 503, 5_000)
+    bank.proxy.settle_call(key, settlement(["1"], carrier_id=9))
+    late = [bank.proxy.record_attempt(key, 2, 9, 408, 4_000), bank.proxy.record_attempt(key, 1, 7, 500, 0)]
+
+    assert ["recorded", "already"] == late
+    assert [(1, 8, None, 503), (2, 9, None, 408)] == attempts(bank, key)
+    (cdr,) = bank.cashier.cdrs(call_key=key)
+    assert [(1, 8, 503), (2, 9, 408)] == [(one.ordinal, one.carrier_id, one.sip_code) for one in cdr.attempts]
+    assert timedelta(0) < cdr.attempts[1].failed_at - cdr.attempts[0].failed_at
+    assert Decimal(9) == bank.purse(account)["balance"]
+    assert bank.cashier.audit() == []
+
+
+def test_an_attempt_of_no_call_is_not_kept(bank: Bank) -> None:
+    """An answer, not an error: it must not come again for ever."""
+    key = new_key()
+
+    assert "unknown_call" == bank.proxy.record_attempt(key, 1, 8, 503, 0)
+    assert [] == attempts(bank, key)
+
+
+@pytest.mark.parametrize("gap", range(4))
+def test_an_attempt_with_a_gap_is_refused(bank: Bank, gap: int) -> None:
+    """By the name of its call."""
+    key = bank.opened([bank.account("10")])
+    told: list[int | None] = [1, 8, 503, 0]
+    told[gap] = None
+
+    with pytest.raises(LedgerRefused, match=f"invalid_content: record_attempt of {key}"):
+        bank.proxy.record_attempt(key, *told)  # type: ignore[arg-type]
+    assert [] == attempts(bank, key)
+    bank.give_up(key)
+
+
 # --- record -----------------------------------------------------------------------------------------------------------
 
 

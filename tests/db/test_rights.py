@@ -22,6 +22,7 @@ ROUTINES_ONLY_TABLES = (
     "export_position", "retention", "balance_checkpoint", "cdr_archive", "cdr_leg_archive", "entry_archive",
     "bundle", "bundle_prefix", "account_bundle", "bundle_period", "live_bundle", "cdr_bundle",
     "deck", "deck_rate", "correction", "correction_archive", "accepted_call",
+    "attempt", "attempt_archive",
 )  # fmt: skip
 CONFIGURATION_TABLES = (
     "user", "trunk", "trunk_address", "credential_caller_number",
@@ -35,7 +36,7 @@ EXECUTE = {
     "proxy": {
         "identify_digest", "identify_caller_number", "identify_card", "identify_user", "identify_account",
         "open_call", "answer_call", "extend_call", "settle_call", "record_call", "reap_calls", "heartbeat",
-        "audit", "forget_counts", "note_carriers", "set_carrier_cost",
+        "audit", "forget_counts", "note_carriers", "set_carrier_cost", "record_attempt",
     },
     "cashier": {
         "top_up", "refund", "adjust", "transfer", "identify_account", "audit", "acknowledge_alarms",

@@ -23,20 +23,24 @@ def bank(server) -> Bank:
     card = bank.account("100")
     for name, account in (("top", top), ("middle", middle), ("customer", customer), ("card", card)):
         bank.sql("UPDATE account SET name = %s WHERE id = %s", name, account)
-    bank.sql("INSERT INTO carrier (name, host) VALUES ('Alpha', '203.0.113.1'), ('Beta', '203.0.113.2')")
+    for name in ("Alpha", "Beta", "Gamma"):
+        bank.sql("INSERT INTO carrier (name, host) VALUES (%s, %s)", name, f"{name.lower()}.example.net")
 
     def call(
-        accounts: tuple[int, ...], charges: tuple[str, ...], billed_s: int, carrier: int | None, **more: object
-    ) -> None:
+        accounts: tuple[int, ...], charges: tuple[str, ...], billed_s: int, carrier: int | None,
+        failed_at: tuple[int, ...] = (), **more: object,
+    ) -> None:  # fmt: skip
         key = new_key()
         bank.proxy.open_call(key, request(accounts))
+        for ordinal, failed in enumerate(failed_at, start=1):
+            bank.proxy.record_attempt(key, ordinal, failed, 503, 0)
         bank.proxy.settle_call(key, settlement(charges, billed_s=billed_s, carrier_id=carrier, **more))
 
     chain = (customer, middle, top)
     call(chain, ("0.30", "0.20", "0.10"), 30, 1)
     call(chain, ("0.60", "0.40", "0.20"), 60, 1, talked_ms=59_500)
-    call(chain, ("0", "0", "0"), 0, 2, result="busy")
-    call((card,), ("0.55",), 50, 2)
+    call(chain, ("0", "0", "0"), 0, 2, (3, 1), result="busy")
+    call((card,), ("0.55",), 50, 2, (1,))
     call((card,), ("0",), 0, None, result="cancelled")
     bank.proxy.record_call(new_key(), call_record(card))
     bank.proxy.record_call(new_key(), call_record(None))
@@ -85,12 +89,28 @@ def test_by_account_a_line_is_what_it_paid(bank: Bank) -> None:
 
 
 def test_by_carrier(bank: Bank) -> None:
-    """Calls that no carrier took stand without a name."""
+    """Calls that no carrier took stand without a name; one that only failed calls that went on has its line, too."""
     found = figures(bank.cashier.traffic("carrier", BEGIN, END))
 
-    assert {("Alpha", 1): (2, 2, "0.30"), ("Beta", 1): (2, 1, "0.55"), (None, 1): (1, 0, "0.00")} == {
-        key: (value[0], value[2], value[4]) for key, value in found.items() if key[1] == 1
-    }
+    assert {
+        ("Alpha", 1): (2, 2, "0.30"),
+        ("Beta", 1): (2, 1, "0.55"),
+        ("Gamma", 1): (0, 0, "0.00"),
+        (None, 1): (1, 0, "0.00"),
+    } == {key: (value[0], value[2], value[4]) for key, value in found.items() if key[1] == 1}
+
+
+def test_a_carriers_answers_are_of_all_attempts_there(bank: Bank) -> None:
+    """Who failed a call that another took is asked as often, and answered no more: on each level of such a call."""
+    found = {(one.name, one.level): one for one in bank.cashier.traffic("carrier", BEGIN, END)}
+
+    assert {
+        ("Alpha", 1): (4, "50.0"), ("Alpha", 2): (3, "66.7"), ("Alpha", 3): (3, "66.7"),
+        ("Beta", 1): (2, "50.0"), ("Beta", 2): (1, "0.0"), ("Beta", 3): (1, "0.0"),
+        ("Gamma", 1): (1, "0.0"), ("Gamma", 2): (1, "0.0"), ("Gamma", 3): (1, "0.0"),
+        (None, 1): (1, "0.0"),
+    } == {key: (one.attempts, str(one.asr_percent)) for key, one in found.items() if key[1]}  # fmt: skip
+    assert {0} == {one.failed_attempts for one in bank.cashier.traffic("account", BEGIN, END)}
 
 
 def test_answer_seizure_ratio_and_average_duration(bank: Bank) -> None:
@@ -121,5 +141,8 @@ def test_a_report_reads_the_calls_of_its_period(bank: Bank) -> None:
         " '2020-01-01', '2020-01-01', 'busy', '2020-01-01' FROM seq_1_to_5000"
     )
     bank.sql("INSERT INTO cdr_archive SELECT * FROM cdr WHERE call_key LIKE '00TR%%'")
+    for table in ("attempt", "attempt_archive"):
+        bank.sql(f"INSERT INTO {table} SELECT call_key, 1, 1, 503, ended_at FROM cdr WHERE call_key LIKE '00TR%%'")
 
-    assert rows_read(bank.another("cashier"), lambda ledger: ledger.traffic("account", BEGIN, END)) < 1000
+    for by in ("account", "carrier"):
+        assert rows_read(bank.another("cashier"), lambda ledger, by=by: ledger.traffic(by, BEGIN, END)) < 1000

@@ -30,6 +30,7 @@ def world(settings, run):
     assert run("db", "migrate").code == 0
     database = load(settings).database
     admin, cashier, proxy = (Ledger.for_role(database, role, 10) for role in ("admin", "cashier", "proxy"))
+    alpha, beta = (admin.create_carrier(name, f"{name.lower()}.example.net") for name in ("Alpha", "Beta"))
     tariff = admin.put_tariff("retail", "EUR")
     shop = admin.create_account("reseller", "shop", None, "EUR", tariff)
     acme = admin.create_account(
@@ -45,7 +46,8 @@ def world(settings, run):
     ):
         key = new_key()
         proxy.open_call(key, replace(request((acme, shop)), caller='=HYPERLINK("x")'))
-        proxy.settle_call(key, settlement(charges, billed_s=billed_s))
+        proxy.record_attempt(key, 1, alpha, 503, 0)
+        proxy.settle_call(key, settlement(charges, billed_s=billed_s, carrier_id=beta))
         _move(root, key, when)
     proxy.record_call(new_key(), call_record(acme, caller="-5+1|x"))
     root.execute("UPDATE entry SET created_at = '2026-02-01' WHERE kind = 'top_up'")
@@ -147,6 +149,22 @@ def test_traffic_by_each_of_its_kinds(run, world):
             f"traffic by {by}, 2026-03-01 00:00:00 to 2026-04-01 00:00:00 (UTC)"
             in run("traffic", "--by", by, *MARCH).output
         )
+
+
+def test_carriers_that_failed_a_call_are_told(run, world):
+    """As one that was asked in vain, and behind the carrier that took the call."""
+    carriers = run("traffic", "--by", "carrier", *MARCH, "--json").json
+    assert [("Beta", 3, 3, "100.0"), ("Alpha", 0, 3, "0.0")] == [
+        (line["carrier"], line["calls"], line["attempts"], line["asr_percent"])
+        for line in carriers
+        if line["level"] == 1
+    ]
+    assert "attempts" in run("traffic", "--by", "carrier", *MARCH).output
+    assert "Beta (after Alpha 503)" in run("cdrs").output
+    assert [("Alpha", 503)] == [
+        (one["carrier_name"], one["sip_code"]) for cdr in run("cdrs", "--limit", "2", "--json").json
+        for one in cdr["attempts"]
+    ]  # fmt: skip
 
 
 def test_the_export_goes_on_where_it_ended(run, world, tmp_path):
