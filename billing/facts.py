@@ -15,6 +15,7 @@ WATCH = "watch"
 ENDED = "ended"
 FAILED = "failed"
 UNOPENED = "unopened"
+ATTEMPT = "attempt"
 
 
 def opening(call_key: str, account_id: int) -> Fact:
@@ -41,6 +42,19 @@ def answered(
         "call_id": sip_call_id[:255],
         "from_tag": sip_from_tag[:128],
         "to_tag": sip_to_tag[:128],
+    }
+
+
+def attempt(call_key: str, ordinal: int, carrier_id: int, sip_code: int) -> Fact:
+    """A carrier failed a call, which goes on to the next one: not the last attempt, which the CDR names. `ordinal`: 1
+    for the call's first; `sip_code`: 408 for silence, 0 for a carrier that could not be sent to."""
+    return {
+        "kind": ATTEMPT,
+        "call_key": call_key,
+        "ordinal": ordinal,
+        "carrier": carrier_id,
+        "sip_code": sip_code,
+        "at": str(Moment.now()),
     }
 
 

@@ -43,6 +43,9 @@ def apply(ledger: Ledger, fact: Fact) -> str:
         return _settle(ledger, fact)
     if kind == facts.UNOPENED:
         return _record(ledger, fact)
+    if kind == facts.ATTEMPT:
+        ago_ms = _ago_ms(fact)
+        return ledger.record_attempt(fact["call_key"], fact["ordinal"], fact["carrier"], fact["sip_code"], ago_ms)
     if kind in (facts.OPENING, facts.WATCH):
         return "ignored"  # they speak to others
     raise ValueError(f"unknown kind of fact {kind!r}")

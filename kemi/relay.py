@@ -6,6 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from billing import facts
 from billing.certificates import names_host
 from billing.directory import Carrier
 from kemi import caller_id, channels, dialogs, flood, health, ksr, log
@@ -25,12 +26,13 @@ _ROUTE_URI = re.compile(r"<([^>]*)>")
 def relay_to_first_carrier(routes: Sequence[Route] = ()) -> None:
     """Send the call to the first of these carriers; an emergency call has none of its own."""
     ksr.set_pv("$avp(started_ms)", str(_now_ms()))
+    ksr.set_pv("$avp(sent)", "0")
     ksr.set_pv("$avp(routes)", ",".join(str(route.carrier.carrier_id) for route in routes))
     for key in (live_key(), f"{live_key()}#"):
         ksr.forget(WINNER, key)
     if not _relay_to_next():
         full = ksr.pv("$avp(full)")
-        none_is_free = bool(full) and not ksr.pv("$avp(sent)")
+        none_is_free = bool(full) and ksr.pv("$avp(sent)") == "0"
         if none_is_free:
             ksr.set_dialog_var("o", f"full: {full}")
         token = "no_carrier" if none_is_free else "carrier_failed"
@@ -58,7 +60,7 @@ def take_failed_branch() -> None:
         if code == 408 and carrier is not None:
             health.note_silence(carrier)
         log.event("carrier_failed", "warn", call_key=ksr.dialog_var("k"), carrier=ksr.dialog_var("c"), code=code)
-        if not _time_is_left() or not _relay_to_next():
+        if not _time_is_left() or not _relay_to_next(code):
             _give_up(_passable(code), "carrier_failed")
 
 
@@ -191,8 +193,12 @@ def _hang_up_loser() -> None:
     )
 
 
-def _relay_to_next() -> bool:
-    """Relay to the next carrier in order that was not tried yet; False when there is none, or none can be sent to."""
+def _relay_to_next(code: int = 0) -> bool:
+    """Relay to the next carrier in order that was not tried yet; False when there is none, or none can be sent to.
+
+    `code`: how the one before it failed. Its attempt is written down when another begins, and only then: the last one
+    of a call is the CDR's own, so each is counted once.
+    """
     calls = here().settings.calls
     tried = ksr.pv("$avp(tried)").split(",")
     channels.leave()
@@ -206,7 +212,11 @@ def _relay_to_next() -> bool:
             ksr.set_pv("$avp(full)", f"{full}, {carrier.name}" if full else carrier.name)
             log.event("carrier_full", "notice", call_key=ksr.dialog_var("k"), carrier=carrier.name)
             continue
-        ksr.set_pv("$avp(sent)", "1")
+        sent = int(ksr.pv("$avp(sent)") or 0)
+        if sent:
+            _note_failed_attempt(sent, code)
+        code = 0  # of one that cannot be sent to there is none
+        ksr.set_pv("$avp(sent)", str(sent + 1))
         caller_id.aim_at(carrier)
         host = f"[{carrier.host}]" if ":" in carrier.host else carrier.host
         ksr.set_request_uri(
@@ -223,6 +233,13 @@ def _relay_to_next() -> bool:
         log.event("carrier_unreachable", "warn", call_key=ksr.dialog_var("k"), carrier=carrier.name)
         channels.leave()
     return False
+
+
+def _note_failed_attempt(ordinal: int, code: int) -> None:
+    """The carrier in hand failed. Of an emergency call no CDR names a carrier, so none of its attempts counts; and of a
+    call that was cancelled before it could be sent no carrier is to blame."""
+    if not ksr.dialog_var("m") and (code or not ksr.is_cancelled()):
+        here().record(facts.attempt(ksr.dialog_var("k"), ordinal, int(ksr.dialog_var("c")), code))
 
 
 def _targets() -> tuple[Carrier, ...]:

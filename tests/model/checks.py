@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
+from billing import facts
 from kemi import dialogs
 from tests.model.faults import Broken
 from tests.model.place import CARRIER_PRICE, EXPIRES_DAYS
@@ -131,6 +132,7 @@ def _call(history: History, call: Call) -> None:
         must(call.answered_ms is None, f"{call} was connected, and its CDR has no legs: {cdr}")
         history.seen.update(["cdr: never opened"])
         return
+    _attempts(history, call, cdr)
     must(len(legs) == len(history.place.users[call.user]), f"{call}: legs {legs}")
     for leg in legs:
         covered_s = covered(history.place, leg)
@@ -147,6 +149,18 @@ def _call(history: History, call: Call) -> None:
         history.seen.update(["cdr: unsure"])
     else:
         _exact(history, call, cdr, legs)
+
+
+def _attempts(history: History, call: Call, cdr: dict[str, Any]) -> None:
+    """Of two carriers one may have failed before the call went on: known once its fact is in the ledger, and not the
+    one that the CDR names."""
+    if call.unsure or call.node.dead:
+        return
+    rows = history.place.sql("SELECT ordinal, carrier_id, sip_code FROM attempt WHERE call_key = %s", call.key)
+    told = facts.ATTEMPT in call.node.written.get(call.key, set())
+    must([(row["ordinal"], row["sip_code"]) for row in rows] == [(1, 0)] * told, f"{call}: attempts {rows}, {told}")
+    must(cdr["carrier_id"] not in {row["carrier_id"] for row in rows}, f"{call}: {rows} are not before {cdr}")
+    history.seen.update(["attempt: failed"] if rows else ["attempt: none"])
 
 
 def _exact(history: History, call: Call, cdr: dict[str, Any], legs: list[dict[str, Any]]) -> None:

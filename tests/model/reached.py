@@ -30,6 +30,7 @@ UNREACHABLE = {
 a statement that is put before one of them changes nothing; one that changes is told by `stale`, before any history."""
 
 OUTCOMES = {
+    "attempt": ("failed", "none"),
     "cdr": ("exact", "free", "never opened", "none", "provisional", "unsure"),
     "ended": ("caller", "callee", "cut", "keepalive", "busy", "cancelled", "carrier_failed", "no_answer", "rejected"),
     "invite": (

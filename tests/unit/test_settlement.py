@@ -224,6 +224,17 @@ def test_answer_is_told_with_its_age(seconds_pass):
     assert [(KEY, 1000, "to-1", 3)] == ledger.asked_for("answer_call")
 
 
+# --- a carrier that failed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", ["recorded", "already", "unknown_call"])
+def test_failed_attempt_is_told_with_its_age(seconds_pass, outcome):
+    """Which carrier failed the call, how, and how long ago; whatever the ledger knows of that call, it is done with."""
+    ledger = Ledger(record_attempt=outcome)
+    assert outcome == apply(ledger, facts.attempt(KEY, 2, 3, 503))
+    assert [(KEY, 2, 3, 503, 1000)] == ledger.asked_for("record_attempt")
+
+
 # --- a call that never opened -------------------------------------------------------------------------------
 
 

@@ -126,6 +126,38 @@ def test_carrier_that_cannot_be_sent_to_is_passed(world, script):
     assert [FIRST, SECOND] == world.did("relay")
 
 
+@pytest.mark.parametrize("last", [503, 486])
+def test_failed_attempts_are_written_the_last_one_as_the_calls_end(started, script, journal, last):
+    """Each attempt once: those that the call went on from by themselves, the last one with the call's own fact."""
+    fail(started, script, 500)
+    fail(started, script, last)
+    script.dialog_event("dialog:failed")
+    assert [("attempt", 1, 1, 500), ("failed", None, 2, 500 if last == 503 else last)] == [
+        (fact["kind"], fact.get("ordinal"), fact["carrier"], fact["sip_code"])
+        for fact in journal()
+        if fact["kind"] != "opening"
+    ]
+
+
+def test_attempts_of_a_call_that_a_later_carrier_may_take(started, script, journal, monkeypatch, tmp_path):
+    """Written before the next carrier is asked, numbered, with the code of each: 0 for one that cannot be sent to."""
+    publish(Directory((), tuple(carrier(number) for number in (1, 2, 3))), tmp_path / "directory.json")
+    started.avps["routes"] = "1,2,3"
+    started.truths["relay"] = [-1, 1]
+    fail(started, script, 408)
+    assert [(1, 1, 408), (2, 2, 0)] == [
+        (fact["ordinal"], fact["carrier"], fact["sip_code"]) for fact in journal() if fact["kind"] == "attempt"
+    ]
+
+
+def test_full_carrier_is_no_attempt(started, script, journal, tmp_path):
+    """It was sent nothing; and when no other is left the carrier before it is the last one, the CDR's own."""
+    publish(Directory((), (carrier(1), carrier(2, channels=0))), tmp_path / "directory.json")
+    fail(started, script, 503)
+    script.dialog_event("dialog:failed")
+    assert [("failed", 1)] == [(fact["kind"], fact["carrier"]) for fact in journal() if fact["kind"] != "opening"]
+
+
 def test_no_carrier_at_all_is_480_and_holds_nothing(world, node, script, journal, tmp_path):
     """Nobody to send to: the caller hears it, the fact is there, and the ledger was not asked."""
     publish(Directory(), tmp_path / "directory.json")
@@ -158,7 +190,7 @@ def test_carrier_that_came_meanwhile_is_not_tried(started, script, tmp_path):
     assert [SECOND] == started.did("relay")
 
 
-def test_emergency_gateway_comes_before_the_carriers(world, node, script, monkeypatch):
+def test_emergency_gateway_comes_before_the_carriers(world, node, script, journal, monkeypatch):
     """An emergency call goes to the gateway first and, when that fails, to the carriers; others never go there."""
     calls = node.settings.calls.model_copy(update={"emergency_gateway": "192.0.2.112:5070"})
     monkeypatch.setattr(node, "settings", node.settings.model_copy(update={"calls": calls}))
@@ -167,6 +199,7 @@ def test_emergency_gateway_comes_before_the_carriers(world, node, script, monkey
     fail(world, script, 503)
     expected = ["sip:112@192.0.2.112:5070;transport=udp", "sip:112@192.0.2.1:5060;transport=udp"]
     assert [(one,) for one in expected] == world.did("relay")
+    assert [] == journal()  # no CDR of an emergency call names a carrier, so there is nothing to count it with
     world.avps.clear()  # a transaction has its own
     world.request(ci="call-2")
     script.authorize()
