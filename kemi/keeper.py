@@ -287,7 +287,7 @@ def _give_back(lost: dict[str, str]) -> None:
 
 
 def _is_of_this_life(fact: Fact) -> bool:
-    return Moment.now().ms_since(Moment.parse(fact["at"])) < here().up_ms
+    return Moment.now().ms_since(Moment.parse(fact["at"])) <= here().up_ms
 
 
 def _facts_on_their_way() -> list[Fact]:

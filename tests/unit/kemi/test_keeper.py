@@ -337,6 +337,18 @@ def test_call_that_rings_is_not_paid_back_when_the_ledgers_clock_is_set_forward(
     assert [] == journal()
 
 
+def test_call_of_the_first_millisecond_is_of_this_life(world, killed, script, journal, monkeypatch):
+    """Two who look at one clock at once see the same."""
+    now = Moment.now()
+    at = Moment(now.monotonic_ms - killed.up_ms, now.wall_ms - killed.up_ms, now.boot)
+    monkeypatch.setattr(type(killed), "up_ms", now.monotonic_ms - at.monotonic_ms)
+    monkeypatch.setattr(Moment, "now", staticmethod(lambda: now))
+    killed.record({**facts.opening("reaped", 100), "at": str(at)})
+    use(killed, reaped_calls=[[Reaped("reaped", "call-9", 3_600_000)]])
+    tick_until_reconciled(script)
+    assert [] == journal()
+
+
 # --- calls whose answer was not sent on ------------------------------------------------------------------------------
 
 
