@@ -174,12 +174,26 @@ class LedgerSession:
 
     def _results(self, sql: str, args: Sequence[object]) -> list[Row]:
         """Every result set is read to its end: an error may come after the rows, and means they are not true."""
-        with self._connected().cursor() as cursor:
-            cursor.execute(sql, tuple(args) or None)
-            rows: list[Row] = list(cursor.fetchall())
-            while cursor.nextset():
-                rows += cursor.fetchall()
+        connection = self._connected()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, tuple(args) or None)
+                rows: list[Row] = list(cursor.fetchall())
+                while cursor.nextset():
+                    rows += cursor.fetchall()
+        except pymysql.err.MySQLError as error:
+            if _code(error) not in _AWAY:
+                self._undo(connection)
+            raise
         return rows
+
+    def _undo(self, connection: Connection) -> None:
+        """End what a routine has left open, though its handler rolls back: the server passed over it, or it has none
+        for this (docs/kamailio.md, 42 and 70). Or purses stay locked until somebody calls on this connection again."""
+        try:
+            connection.rollback()
+        except (pymysql.err.MySQLError, OSError):
+            self.close()
 
     def _connected(self) -> Connection:
         if self._connection is None:

@@ -8,10 +8,10 @@ SQL SECURITY DEFINER
 READS SQL DATA
 BEGIN
   DECLARE v_bare TEXT DEFAULT REGEXP_REPLACE(p_dialled, '[-.()]', '');
-  DECLARE v_country VARCHAR(3) CHARACTER SET utf8mb4;
-  DECLARE v_international VARCHAR(64) CHARACTER SET utf8mb4;
-  DECLARE v_national VARCHAR(4) CHARACTER SET utf8mb4;
-  DECLARE v_prefix VARCHAR(40) CHARACTER SET utf8mb4;
+  DECLARE v_country VARCHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+  DECLARE v_international VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+  DECLARE v_national VARCHAR(4) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+  DECLARE v_prefix VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
   DECLARE v_number TEXT;
 
   IF v_bare REGEXP '\\A[+]?[0-9]+\\z' THEN
@@ -20,7 +20,8 @@ BEGIN
       FROM account
      WHERE id = p_account_id;
     SELECT TRIM(given.prefix) INTO v_prefix
-      FROM JSON_TABLE(v_international, '$[*]' COLUMNS (prefix VARCHAR(40) PATH '$')) AS given
+      FROM JSON_TABLE(v_international, '$[*]' COLUMNS (
+           prefix VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$')) AS given
      WHERE TRIM(given.prefix) <> '' AND LEFT(v_bare, CHAR_LENGTH(TRIM(given.prefix))) = TRIM(given.prefix)
      ORDER BY CHAR_LENGTH(TRIM(given.prefix)) DESC
      LIMIT 1;

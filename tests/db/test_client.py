@@ -139,6 +139,32 @@ def test_what_a_login_may_not_ask_is_an_error_and_not_an_absence(bank: Bank) -> 
     assert not isinstance(refusal.value, LedgerUnavailable)
 
 
+@pytest.mark.parametrize("server_passes_over_it", [False, True], ids=["rolled back", "left open"])
+def test_nothing_stays_open_after_an_error(bank: Bank, server_passes_over_it: bool) -> None:
+    """Where the ROLLBACK of a routine's handler comes to nothing, too (docs/kamailio.md, 70)."""
+    change = (
+        "UPDATE JSON_TABLE('[1]', '$[*]' COLUMNS (id INT PATH '$')) AS one STRAIGHT_JOIN guarded ON guarded.id = one.id"
+        " SET guarded.amount = -1"
+    )
+    bank.sql("CREATE TABLE guarded (id INT PRIMARY KEY, amount INT, CHECK (amount >= 0))")
+    bank.sql("INSERT INTO guarded VALUES (1, 1), (2, 2)")
+    bank.sql(f"CREATE PROCEDURE change_it() {change if server_passes_over_it else 'UPDATE guarded SET amount = -1'}")
+    bank.sql(
+        "CREATE PROCEDURE fail_at_a_check() BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;"
+        " START TRANSACTION; UPDATE guarded SET amount = 0 WHERE id = 2; CALL change_it(); COMMIT; END"
+    )
+    bank.sql("GRANT EXECUTE ON PROCEDURE fail_at_a_check TO meterline_admin@'127.0.0.1'")
+    try:
+        with pytest.raises(LedgerError, match="CONSTRAINT"):
+            bank.admin._call("fail_at_a_check")
+        assert [{"open": 0}] == bank.admin._select("SELECT @@in_transaction AS open")
+        assert [{"amount": 1}, {"amount": 2}] == bank.sql("SELECT amount FROM guarded ORDER BY id FOR UPDATE")
+    finally:
+        bank.sql("DROP PROCEDURE fail_at_a_check")
+        bank.sql("DROP PROCEDURE change_it")
+        bank.sql("DROP TABLE guarded")
+
+
 def test_a_lock_that_another_holds_is_waited_for_and_then_given_up(bank: Bank) -> None:
     """A second, and not again: others wait for us. Nothing happened, and the same key works later."""
     account, key = bank.account("5"), new_key()

@@ -58,7 +58,10 @@ class Authority:
         (folder / "index.txt").touch()
         (folder / "serial").write_text("01\n")
         (folder / "ca.cnf").write_text(_CA_SETTINGS.format(folder=folder))
-        self._openssl("req", "-x509", "-days", "2", *_new_key(self._key), "-subj", f"/CN={name}", "-out", "ca.pem")
+        self._openssl(
+            *("req", "-x509", "-days", "2", *_new_key(self._key), "-subj", f"/CN={name}", "-out", "ca.pem"),
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),  # Python 3.13 asks for it (RFC 5280 4.2.1.3)
+        )
 
     def as_folder(self) -> Path:
         """A folder that OpenSSL finds this authority in."""
