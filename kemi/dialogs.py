@@ -387,8 +387,9 @@ def _record_end(reason: str, detail: str = "") -> None:
     if ksr.dialog_var("m"):
         _record_emergency("answered", 200, talked_ms, reason)
     else:
-        here().record(facts.ended(ksr.dialog_var("k"), talked_ms, reason, _carrier_id(), detail))
-        _log_end("answered", talked_ms, reason)
+        fact = facts.ended(ksr.dialog_var("k"), talked_ms, reason, _carrier_id(), detail)
+        here().record(fact)
+        _log_end("answered", fact["talked_ms"], reason)  # as the CDR will have it
     ksr.set_dialog_var("x", "1")
     _release()
 

@@ -412,6 +412,16 @@ def test_end_is_one_line_of_the_log(up, script, events):
     assert ("01HX0000000000000000000000", "card", "caller") == (line["call_key"], line["account"], line["end_reason"])
 
 
+def test_call_of_no_time_at_all_is_the_same_in_log_and_ledger(up, script, events, journal):
+    """A BYE in the millisecond of the answer: it was answered, so it lasted."""
+    up.known().variables["t"] = answered_ago(-1)
+    from_caller(up, "BYE")
+    script.dialog_event("dialog:end")
+    (line,) = events("call_ended")
+    (fact,) = [one for one in journal() if one["kind"] == "ended"]
+    assert [1, 1] == [line["talked_ms"], fact["talked_ms"]]
+
+
 def test_end_by_an_administrator_is_no_cut(up, script, journal):
     """dlg.end_dlg long before the deadline was somebody's doing."""
     up.request("OPTIONS")
