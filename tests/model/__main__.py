@@ -12,7 +12,7 @@ from functools import partial
 
 from tests.model.history import STEPS
 from tests.model.probes import planned
-from tests.model.reached import left_out, missing, stale
+from tests.model.reached import aims, missing, stale
 from tests.model.seeds import Result, after, end_in_order, run_seeds
 
 SHARE = 50
@@ -47,11 +47,12 @@ def main() -> int:
             print(f"{played} seeds, {f'failed: {failed}' if failed else 'all held'}", flush=True)
         seen: Counter[str] = sum((result.seen for result in results), Counter())
         complete = options.seeds >= 1000
-        left = left_out(seen, results[0].probes) if complete else []
-        # Chance leaves out a few of the hundreds of statements: some histories more for each of them.
-        for number, result in zip(left, pool.imap(partial(after, steps=options.steps), left), strict=True):
+        left = aims(seen, results[0].probes) if complete else []
+        # Chance leaves out a few of the hundreds of statements and points: some histories more for each of them.
+        for (_, aim), result in zip(left, pool.imap(partial(after, steps=options.steps), left), strict=True):
             results.append(result)
-            print(f"{result.played} seeds after {result.probes.name(number)}", flush=True)
+            kind, _, number = aim.partition("probe ")
+            print(f"{result.played} seeds after {kind or result.probes.name(int(number))}", flush=True)
         pool.close()  # they end by themselves: a SIGTERM is for whoever is in the middle of something
         pool.join()
     print(f"{options.seeds} seeds of {options.steps} steps in {time.monotonic() - started:.0f} s")

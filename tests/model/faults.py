@@ -73,6 +73,8 @@ class Faults:
     database_away: bool = False
     wanted: int = 0
     """The probe that this step is after, wherever a routine comes to it."""
+    deadly: str = ""
+    """The point at which every other process dies."""
     opened: dict[str, Sequence[object]] = field(default_factory=dict)
     """What open_call was asked first, by call key: somebody may ask it again."""
     written: bool = False
@@ -92,6 +94,10 @@ class Faults:
             if late.left <= 0:
                 self.late.remove(late)
                 self.arrive(late)
+        if name == self.deadly and self.rng.random() < 0.5:
+            self.tell(f"killed at: {name}")
+            self.seen.update([f"killed at {name}"])
+            raise Killed(name)
         if self.fuse is None or self.fuse.kind == "torn":
             return
         self.fuse.left -= 1
@@ -121,7 +127,7 @@ class Faults:
 
     def clear(self) -> None:
         """Nothing goes wrong any more."""
-        self.fuse, self.ledger_fault, self.database_away, self.wanted = None, None, False, 0
+        self.fuse, self.ledger_fault, self.database_away, self.wanted, self.deadly = None, None, False, 0, ""
 
 
 class ModelLedger(Ledger):

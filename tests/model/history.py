@@ -41,7 +41,7 @@ from tests.model.cast import Call, Movement, Place
 from tests.model.clock import START_MS, Clock, everywhere
 from tests.model.faults import Broken, Faults, Fuse, Killed, Late, LedgerFault, ModelLedger
 from tests.model.kamailio import CALLS, OVER, UP, Node
-from tests.model.reached import AIMED, aim_of, is_rare, targets
+from tests.model.reached import AIMED, AIMED_AT, aim_of, is_rare, point_of, targets
 
 STEPS = 50
 KEEPALIVE_MS = 30_000
@@ -77,12 +77,12 @@ class History:
         self.clock = Clock()
         self.ledger_off_ms = 0
         """How far the database's clock has been set."""
-        self.faults = Faults(self.rng, self.place.probes, self.seen, tell=self.tell)
+        self.faults = Faults(self.rng, self.place.probes, self.seen, deadly=point_of(self.seed), tell=self.tell)
         self.faults.meanwhile, self.faults.arrive = self._meanwhile, self._arrive
         self.log: list[str] = []
         """Lines of the nodes' logs that are worth a look."""
         self.placing: Call | None = None
-        self.targets = [aim_of(self.seed)] if self.seed >= AIMED else targets(self.place.probes)
+        self.targets = [aim_of(self.seed)] if AIMED <= self.seed < AIMED_AT else targets(self.place.probes)
         self._ulids = random.Random(f"ulid {self.seed}")
 
     def tell(self, line: str) -> None:

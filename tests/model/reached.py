@@ -63,6 +63,8 @@ AIMED = 1_000_000
 """Seeds from here on are aimed: see `aimed_seeds`."""
 AIMED_SEEDS = 150
 """At most, until one has come to it."""
+AIMED_AT = 2 * AIMED
+"""And from here on at one of POINTS."""
 RARE_TURNS = 5
 """Turns of a statement that few calls come to."""
 
@@ -113,6 +115,20 @@ def aimed_seeds(number: int) -> range:
 def aim_of(seed: int) -> int:
     """The statement that such a history is after."""
     return (seed - AIMED) // AIMED_SEEDS
+
+
+def point_of(seed: int) -> str:
+    """Where a process dies whenever it comes there, or nearly; only in histories that are aimed so."""
+    return POINTS[(seed - AIMED_AT) // AIMED_SEEDS] if seed >= AIMED_AT else ""
+
+
+def aims(seen: Counter[str], probes: Probes) -> list[tuple[range, str]]:
+    """What chance has left out: seeds that are after it, and what is seen when one has come to it."""
+    points = [number for number, point in enumerate(POINTS) if not seen[f"killed at {point}"]]
+    return [(aimed_seeds(number), f"probe {number}") for number in left_out(seen, probes)] + [
+        (range(first := AIMED_AT + number * AIMED_SEEDS, first + AIMED_SEEDS), f"killed at {POINTS[number]}")
+        for number in points
+    ]
 
 
 def left_out(seen: Counter[str], probes: Probes) -> list[int]:

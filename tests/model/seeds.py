@@ -15,7 +15,6 @@ from tests.model.faults import Broken
 from tests.model.history import STEPS, History
 from tests.model.place import made
 from tests.model.probes import Change, Probes
-from tests.model.reached import aimed_seeds
 
 
 @dataclass
@@ -38,9 +37,10 @@ def _exit(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(1)
 
 
-def after(number: int, steps: int = STEPS) -> Result:
-    """Histories that are after one statement, until one has come to it."""
-    return run_seeds(aimed_seeds(number), steps, until=f"probe {number}")
+def after(aim: tuple[range, str], steps: int = STEPS) -> Result:
+    """Histories that are after one statement or point, until one has come to it."""
+    seeds, until = aim
+    return run_seeds(seeds, steps, until=until)
 
 
 def run_seeds(

@@ -79,10 +79,23 @@ def test_an_exception_of_yesterday_is_named(monkeypatch):
 def test_histories_after_a_statement_end_when_it_is_reached(place):
     """`make model` plays some for each statement that chance has left out."""
     (number,) = (one for one, (name, at, _) in place.probes.places.items() if (name, at) == ("answer_call", 1))
-    result = after(number)
+    result = after((reached.aimed_seeds(number), f"probe {number}"))
     assert [] == result.failures
     assert result.seen[f"probe {number}"]
     assert result.played < len(reached.aimed_seeds(number))
+
+
+def test_histories_that_die_at_a_point_end_when_they_have_died_there(place):
+    """The same for the steps of a process; those of which nothing is left out have no such histories."""
+    names = [f"probe {number}" for number in place.probes.places] + [f"killed at {point}" for point in reached.POINTS]
+    everything = Counter(dict.fromkeys(names, 1))
+    assert [] == reached.aims(everything, place.probes)
+    del everything["killed at ksr relay"]
+    (aim,) = reached.aims(everything, place.probes)
+    result = after(aim)
+    assert [] == result.failures
+    assert result.seen["killed at ksr relay"]
+    assert result.played < len(aim[0])
 
 
 @pytest.mark.timeout(300)
