@@ -188,6 +188,12 @@ def test_services_name_what_there_is(name, service):
     assert service["image"].endswith(":local")
 
 
+def test_whoever_writes_what_must_last_has_time_to_end():
+    """More than the engine's ten seconds: a disk that is busy let a drain be killed when it was stopped."""
+    patient = {name for name, service in SERVICES.items() if "stop_grace_period" in service}
+    assert {"database", "drain", "proxy"} == patient
+
+
 def test_each_volume_is_written_by_whom_it_belongs_to():
     """Secrets by their maker, data and socket by the server, state by the node; nobody else may."""
     writers: dict[str, set[str]] = {}
