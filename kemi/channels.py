@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kemi import ksr
 from kemi.node import here
-from kemi.tables import CHANNELS
+from kemi.tables import CHANNELS, is_first_over
 
 if TYPE_CHECKING:
     from billing.directory import Carrier
@@ -41,8 +41,8 @@ def leave() -> None:
 def count_off() -> None:
     """The current dialog's call is over: once, and its dialog is not written for it. One that was over before this
     Kamailio started was not counted, and ends again when its phone repeats a BYE that had no answer."""
-    held = ksr.dialog_var("l")
-    if held and ksr.dialog_var("k") not in here().over_before:
+    held, call_key = ksr.dialog_var("l"), ksr.dialog_var("k")
+    if held and call_key not in here().over_before and is_first_over(f"{call_key} {held}"):  # each is tried once
         ksr.count_down(CHANNELS, held)
 
 

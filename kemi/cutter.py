@@ -54,13 +54,14 @@ class Cutter:
         asked: it may be away. The grant in the dialog counts, and is looked at again when its deadline comes.
 
         Its lifetime is set anew: the store has none of a dialog whose ACK had not come (the module writes the row
-        before it sets the timer), and the timer would end it at its first look, a second after the start.
+        before it sets the timer), and the timer would end it at its first look, a second after the start. Nor may the
+        timer come to one that is overdue while this process is about it.
         """
         try:
             if ksr.enter_dialog(*dialog) and ksr.dialog_var("t") and not ksr.dialog_var("x") + ksr.dialog_var("m"):
-                in_ms = int(dialogs.remaining_s() * 1000) + 1
-                ksr.set_dialog_lifetime(dialogs.lifetime_s(dialogs.remaining_s()))  # before the timer's first look
-                self._wait(_Deadline(monotonic_ms() + in_ms, ksr.dialog_var("k"), dialog))
+                rest_s = dialogs.remaining_s()
+                ksr.set_dialog_lifetime(dialogs.lifetime_s(max(rest_s, 0.001)))  # before the timer's first look
+                self._wait(_Deadline(monotonic_ms() + int(rest_s * 1000) + 1, ksr.dialog_var("k"), dialog))
         except Exception as error:  # noqa: BLE001 - one call's trouble; the dialog timer stands behind
             log.event("cut_failed", "err", sip_call_id=dialog[0], error=repr(error))
 

@@ -14,7 +14,7 @@ from billing.journal import JournalTail
 from kemi import caller_id, channels, flood, ksr, log
 from kemi.headers import NOT_FOR_CARRIERS
 from kemi.node import here
-from kemi.tables import CURRENT, LIVE, NOBODY
+from kemi.tables import CURRENT, LIVE, NOBODY, is_first_over
 
 if TYPE_CHECKING:
     from billing.authorization import CallAttempt
@@ -382,7 +382,12 @@ def _ended() -> None:
 
 def _record_end(reason: str, detail: str = "") -> None:
     """The fact comes before the mark: of a kill between the two the next proxy writes a second end, which counts for
-    nothing; the other way round nobody would write any."""
+    nothing; the other way round nobody would write any.
+
+    A BYE, the cutter, the dialog module's timer and the keeper may come at one moment. Each writes its fact, for none
+    can rely on another's (the module's timer takes the dialog away as soon as it returns); what is counted, is counted
+    once.
+    """
     talked_ms = _talked_ms()
     if ksr.dialog_var("m"):
         _record_emergency("answered", 200, talked_ms, reason)
@@ -418,6 +423,8 @@ def _record_emergency(result: str, code: int, talked_ms: int, reason: str) -> No
 
 
 def _log_end(result: str, talked_ms: int, reason: str) -> None:
+    if not is_first_over(ksr.dialog_var("k")):
+        return
     log.call_ended(
         result,
         call_key=ksr.dialog_var("k"),

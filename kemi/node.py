@@ -109,9 +109,13 @@ class Node:
 
 
 def channels_before(state: Path, store: str) -> tuple[list[str], frozenset[str]]:
-    """The carriers of the calls in the dialog store. Those whose end is in the journal only look as if they were up:
-    their keys, for they give nothing back when their dialogs end (count_off in kemi/channels.py)."""
-    held = {one.get("k", ""): one["l"] for one in dialog_store.variables(store) if one.get("l")}
+    """The carriers of the calls in the dialog store that are not marked as ended.
+
+    Those whose end is in the journal only look as if they were up: their keys, for they give nothing back when their
+    dialogs end (count_off in kemi/channels.py).
+    """
+    stored = dialog_store.variables(store)
+    held = {one.get("k", ""): one["l"] for one in stored if one.get("l") and not one.get("x")}
     if not held:
         return [], frozenset()
     ended = {fact.get("call_key") for fact in JournalTail(state / "journal").facts() if fact["kind"] == facts.ENDED}

@@ -11,6 +11,7 @@ ANSWERS    right answers to challenges, each of which works once; nobody fills t
 KNOWN      networks that the right password came from lately
 LOGGED     lines about strangers in a second; sources whose flood was told
 CHANNELS   calls at each carrier, by its id
+OVER       what was counted as over: calls, by their keys, and their stays at carriers. Two processes may see one end
 NUMBERS    (source network, user) -> the URI that the carriers were shown last, for calls for help
 """
 
@@ -30,6 +31,7 @@ KNOWN = "known"
 LOGGED = "logged"
 CHANNELS = "channels"
 NUMBERS = "numbers"
+OVER = "over"
 
 NOBODY = "nobody"
 
@@ -51,3 +53,8 @@ def is_second_with_live_key() -> bool:
 def release_live_key() -> None:
     """The call attempt in hand is over: its (Call-ID, From-tag) may be used again."""
     ksr.forget(LIVE, live_key())
+
+
+def is_first_over(what: str) -> bool:
+    """Whether no process of this proxy has counted this as over yet; from now on one has."""
+    return ksr.count_up(OVER, what) == 1

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import re
 import signal
 import subprocess
 import threading
@@ -21,9 +20,10 @@ import pymysql
 
 from stack.kamailio import CHECKOUT, PrivateKamailio, make_state, python_environment
 from stack.node import Part, Stack, Supervisor, toml, write_private
-from stack.processes import Child, StackError, free_port, program, socket_folder, wait_until
+from stack.processes import Child, StackError, free_port, socket_folder, wait_until
 from tests.faults.relay import Relay
 from tests.faults.wire_to_database import DatabaseWire
+from tests.support import rpc
 from tests.support.world import World
 
 CALLS = {
@@ -62,29 +62,18 @@ class Node:
 
     def dialogs(self) -> int:
         """Calls in progress as the dialog module counts them."""
+        counts = (line.strip().partition(": ") for line in rpc.lines(self.kamailio.rpc_socket, "dlg.stats_active"))
         return sum(
-            int(number)
-            for name, _, number in (line.strip().partition(": ") for line in self._rpc("dlg.stats_active"))
-            if name in ("starting", "connecting", "answering", "ongoing")
+            int(number) for name, _, number in counts if name in ("starting", "connecting", "answering", "ongoing")
         )
 
     def channels(self) -> int:
-        """Calls that it counts at carriers, in progress or not. After a restart it begins with the next call."""
-        text = " ".join(self._rpc("htable.dump channels"))
-        counts = {name: int(value) for name, value in re.findall(r"name: (\w+)\s+value: (-?\d+)", text)}
-        if not counts.get("ready"):
-            return 0
-        return sum(value for name, value in counts.items() if name.isdigit())
+        return rpc.channels(self.kamailio.rpc_socket)
 
     def processes(self) -> dict[int, str]:
         """The proxy's processes and what they do."""
-        lines = self._rpc("core.ps")
+        lines = rpc.lines(self.kamailio.rpc_socket, "core.ps")
         return {int(number): name for number, name in zip(lines[::2], lines[1::2], strict=False) if number.isdigit()}
-
-    def _rpc(self, command: str) -> list[str]:
-        """The lines of an answer on the control socket; none when nobody answers."""
-        words = [program("kamcmd"), "-s", f"unix:{self.kamailio.rpc_socket}", *command.split()]
-        return subprocess.run(words, capture_output=True, text=True, timeout=5, check=False).stdout.splitlines()
 
 
 class Loop:

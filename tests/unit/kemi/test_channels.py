@@ -7,9 +7,9 @@ import pytest
 
 from billing import facts
 from billing.directory import Directory, publish, publish_use
-from kemi import channels
+from kemi import channels, dialogs
 from kemi.node import channels_before
-from tests.unit.kemi.conftest import carrier
+from tests.unit.kemi.conftest import answered_ago, carrier
 
 FIRST = ("sip:4930123@192.0.2.1:5060;transport=udp",)
 SECOND = ("sip:4930123@192.0.2.2:5060;transport=udp",)
@@ -80,6 +80,34 @@ def test_the_end_gives_it_back_once(world, script):
     assert 0 == used(world)
 
 
+@pytest.mark.parametrize("other", ["timeout", "end"])
+def test_an_end_that_two_processes_see_gives_it_back_once(world, script, node, events, monkeypatch, other):
+    """A cut, and a BYE or the module's timer at the same moment: the other one comes before the first has marked it."""
+    call(world, script, 1)
+    world.dialog.values |= {"state": "4"}
+    world.dialog.variables |= {"t": answered_ago(120)}
+    node._started_ms -= 200_000
+    record = node.record
+
+    def record_and_be_overtaken(fact):
+        record(fact)
+        monkeypatch.setattr(node, "record", record)
+        script.dialog_event(f"dialog:{other}")
+        world.dialog.variables.pop("x")  # as the first one read it
+
+    monkeypatch.setattr(node, "record", record_and_be_overtaken)
+    dialogs.cut()
+    assert (0, 1) == (used(world), len(events("call_ended")))
+
+
+def test_a_call_that_is_over_before_it_could_leave_gives_it_back_once(world, script):
+    """Its end comes to another process than the carrier's failure."""
+    call(world, script, 1)
+    fail(world, script, 486)
+    channels.leave()
+    assert 0 == used(world)
+
+
 def test_what_cannot_be_sent_takes_no_channel(world, script):
     """A host that does not resolve."""
     world.truths["relay"] = [-1, 1]
@@ -112,7 +140,8 @@ def test_a_bye_that_comes_again_after_a_restart_gives_nothing_back(world, node, 
 
 
 def test_which_calls_a_restart_brings_back(tmp_path, node):
-    """One each, at the carrier that it came to last; not those whose end is written, nor those of former versions."""
+    """One each, at the carrier that it came to last; not whose end is written or marked, nor those of former versions.
+    """
     store = tmp_path / "store.sqlite"
     with contextlib.closing(sqlite3.connect(store)) as made:
         made.execute("CREATE TABLE dialog (hash_entry, hash_id)")
@@ -120,11 +149,12 @@ def test_which_calls_a_restart_brings_back(tmp_path, node):
         rows = [
             *[(1, 1, "k", "UP"), (1, 1, "l", "3"), (1, 1, "l", "2")],
             *[(1, 2, "k", "OVER"), (1, 2, "l", "2")],
+            *[(1, 3, "k", "TOLD"), (1, 3, "l", "2"), (1, 3, "x", "1")],
             *[(2, 1, "k", "OLD")],
             *[(2, 2, "k", "FREE"), (2, 2, "l", "")],
             *[(9, 9, "k", "GONE"), (9, 9, "l", "2")],
         ]
-        made.executemany("INSERT INTO dialog VALUES (?, ?)", [(1, 1), (1, 2), (2, 1), (2, 2)])
+        made.executemany("INSERT INTO dialog VALUES (?, ?)", [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)])
         made.executemany(
             "INSERT INTO dialog_vars (hash_entry, hash_id, dialog_key, dialog_value) VALUES (?, ?, ?, ?)", rows
         )

@@ -86,6 +86,14 @@ def test_call_from_the_store_has_its_lifetime_again(clock, world, node, script, 
     assert [100 + dialogs.BACKSTOP_S] == dialog.lifetimes
 
 
+def test_overdue_call_from_the_store_is_the_cutters_alone(clock, world, node, script, stored, journal):
+    """The dialog timer would come to it while the cutter is about it, and both would tell both sides."""
+    dialog = restored(world)
+    clock.go_on(500)
+    script.cutter("cutter")
+    assert ([1 + dialogs.BACKSTOP_S, 1], [(KEY, "cut", 500_000)]) == (dialog.lifetimes, ends(journal))
+
+
 @pytest.mark.parametrize("variables", [{"x": "1"}, {"m": "1"}, {"t": ""}], ids=["ended", "emergency", "ringing"])
 def test_other_dialogs_of_the_store_are_left_alone(clock, world, node, script, stored, journal, variables):
     """Ended and told, never charged, or never answered."""

@@ -1,0 +1,27 @@
+"""What a proxy of ours tells on its control socket."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+from stack.processes import program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def lines(socket: Path, command: str) -> list[str]:
+    """The lines of an answer; none when nobody answers."""
+    words = [program("kamcmd"), "-s", f"unix:{socket}", *command.split()]
+    return subprocess.run(words, capture_output=True, text=True, timeout=5, check=False).stdout.splitlines()
+
+
+def channels(socket: Path) -> int:
+    """Calls that the proxy counts at carriers, in progress or not. After a restart it begins with the next call."""
+    text = " ".join(lines(socket, "htable.dump channels"))
+    counts = {name: int(value) for name, value in re.findall(r"name: (\w+)\s+value: (-?\d+)", text)}
+    if not counts.get("ready"):
+        return 0
+    return sum(value for name, value in counts.items() if name.isdigit())
