@@ -43,12 +43,20 @@ BEGIN
     WHEN COALESCE(p_per_s, 0) < 1 THEN 'per_s is 1 or more'
     WHEN COALESCE(p_increment_s, 0) < 1 THEN 'increment_s is 1 or more'
     WHEN p_initial_s < 1 THEN 'initial_s is 1 or more'
-    WHEN p_schedule IS NOT NULL AND NOT JSON_VALID(p_schedule) THEN 'its schedule is no JSON'
+    WHEN p_free_seconds IS NULL THEN 'free_seconds is missing'
+    WHEN p_free_seconds > 31 * 86400 THEN 'free_seconds is at most 2678400'
+    WHEN GREATEST(p_per_s, COALESCE(p_initial_s, 1), p_increment_s) > 2147483647
+      THEN 'its seconds are at most 2147483647'
+    WHEN p_destination IS NULL THEN 'its destination is missing'
+    WHEN p_blocked IS NULL THEN 'blocked is TRUE or FALSE'
     WHEN NOT COALESCE(p_max_cost_rule IN ('disconnect', 'free'), FALSE) THEN 'max_cost_rule is disconnect or free'
     WHEN p_effective_to <= COALESCE(p_effective_from, '1970-01-01 00:00:00') THEN 'it would end before it begins'
   END;
   IF v_wrong IS NOT NULL THEN
     CALL refuse(CONCAT('invalid_content: ', v_what, ': ', v_wrong));
+  END IF;
+  IF p_schedule IS NOT NULL THEN
+    CALL check_schedule(v_what, p_schedule);
   END IF;
 
   BEGIN

@@ -29,7 +29,8 @@ BEGIN
                WHEN NOT given.per_s REGEXP v_seconds THEN CONCAT('per_s ', given.per_s)
                WHEN NOT given.initial_s REGEXP v_seconds THEN CONCAT('initial_s ', given.initial_s)
                WHEN NOT given.increment_s REGEXP v_seconds THEN CONCAT('increment_s ', given.increment_s)
-               WHEN NOT given.free_seconds REGEXP '\\A[0-9]{1,9}\\z' THEN CONCAT('free_seconds ', given.free_seconds)
+               WHEN NOT given.free_seconds REGEXP '\\A[0-9]{1,9}\\z' OR given.free_seconds > 31 * 86400
+                    THEN CONCAT('free_seconds ', given.free_seconds)
                WHEN NOT given.max_cost REGEXP v_amount THEN CONCAT('max_cost ', given.max_cost)
                WHEN given.max_cost_rule NOT IN ('disconnect', 'free') THEN CONCAT('max_cost_rule ', given.max_cost_rule)
                WHEN NOT JSON_VALID(given.schedule) THEN CONCAT('schedule ', given.schedule)

@@ -49,7 +49,8 @@ BEGIN
            IF(given.price REGEXP '\\A[0-9]{1,12}([.][0-9]{1,6})?\\z', given.price, NULL),
            NULLIF(CAST(given.per_s AS UNSIGNED), 0),
            IF(CAST(given.initial_s AS UNSIGNED) = 0, -1, CAST(given.initial_s AS UNSIGNED)),
-           NULLIF(CAST(given.increment_s AS UNSIGNED), 0), CAST(given.free_seconds AS UNSIGNED),
+           NULLIF(CAST(given.increment_s AS UNSIGNED), 0),
+           IF(CAST(given.free_seconds AS UNSIGNED) > 31 * 86400, -1, CAST(given.free_seconds AS UNSIGNED)),
            IF(given.max_cost IS NULL OR given.max_cost REGEXP '\\A[0-9]{1,12}([.][0-9]{1,6})?\\z', given.max_cost, -1e20),
            given.max_cost_rule, given.schedule, given.effective_to, IF(given.blocked IN ('0', '1'), given.blocked, NULL),
            given.effective_to IS NULL
@@ -72,6 +73,9 @@ BEGIN
         blocked TEXT PATH '$.blocked' DEFAULT '0' ON EMPTY
       )) AS given
     ON DUPLICATE KEY UPDATE line = VALUES(line);
+    IF p_rates LIKE '%"schedule"%' THEN -- few have one, and another pass takes as long as this one
+      CALL check_staged_schedules(v_key, p_rates);
+    END IF;
     COMMIT;
   END;
   SELECT JSON_LENGTH(p_rates) AS staged;

@@ -382,6 +382,7 @@ def _rate(number: int) -> dict[str, Any]:
         {"destination": None}, {"destination": "x" * 65}, {"price": None}, {"price": "abc"}, {"price": "-1"},
         {"price": "1e3"}, {"price": "0.1234567"}, {"price": "1234567890123"}, {"connect_fee": ""}, {"per_s": 0},
         {"per_s": "x"}, {"initial_s": 0}, {"increment_s": 0}, {"increment_s": "1.5"}, {"free_seconds": -1},
+        {"free_seconds": 31 * 86_400 + 1},
         {"max_cost": "x"}, {"max_cost": "-1"}, {"max_cost_rule": "stop"}, {"schedule": "{"},
         {"effective_from": "soon"}, {"effective_from": None}, {"effective_from": "2026-02-30 00:00:00"},
         {"effective_to": "2026-06-01 12:00:00"}, {"effective_to": "x"}, {"blocked": 2}, {"blocked": "yes"},
