@@ -317,6 +317,7 @@ def end_and_hang_up(reason: str, detail: str = "") -> None:
     """
     if _talked_ms() > here().up_ms and _end_is_written(ksr.dialog_var("k")):
         ksr.set_dialog_var("x", "1")
+        _release()  # it may have been another process of this proxy that wrote it
     else:
         _record_end(reason, detail)
     hang_up_both_sides()

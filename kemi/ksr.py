@@ -139,11 +139,6 @@ def is_sane() -> bool:
     return _true(KSR.sanity.sanity_check(17895, 15))
 
 
-def drop() -> None:
-    """Forget the message: no forwarding, no reply."""
-    KSR.set_drop()
-
-
 # --- replies and transactions --------------------------------------------------------------------------------------
 
 
@@ -171,6 +166,17 @@ def check_transaction() -> int:
 def reply_has_transaction() -> bool:
     """In the reply route: whether the reply belongs to a transaction of this proxy."""
     return _true(KSR.tm.t_check_trans())
+
+
+def drop_reply() -> None:
+    """Forget the reply in hand: neither its transaction sees it nor anybody else. Nothing of `$T_..` afterwards.
+
+    Who asked for a reply's transaction holds it, and Kamailio lets go of it in tm, where a dropped reply never comes.
+    It would stay for ever, and be taken for that of the next request (docs/kamailio.md, 72): t_check_status lets go.
+    """
+    KSR.set_drop()
+    if reply_has_transaction():
+        KSR.tm.t_check_status(".")
 
 
 def new_transaction() -> bool:

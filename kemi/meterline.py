@@ -49,7 +49,7 @@ def callback(route: Callable[..., None]) -> Callable[..., int]:
 
 def _answer_somehow(route: str) -> None:
     if route == "ksr_reply_route":
-        ksr.drop()  # an answer that could not be judged must not connect a call
+        ksr.drop_reply()  # an answer that could not be judged must not connect a call
         return
     if route not in ("ksr_request_route", "ksr_authorize", "ksr_announce") or ksr.method() == "ACK":
         return

@@ -98,16 +98,16 @@ def guard_replies() -> None:
     """
     answers_invite = ksr.method() == "INVITE" and ksr.pv("$rs").startswith("2")
     if not ksr.reply_has_transaction():
-        ksr.drop()
+        ksr.drop_reply()
         if answers_invite:
             _take_stray_2xx()
     elif not ksr.is_whole() or not is_cseq(ksr.pv("$cs")):
-        ksr.drop()  # neither could its To be put right, nor anything else in it be believed
+        ksr.drop_reply()  # neither could its To be put right, nor anything else in it be believed
         log.event("malformed", reason="Reply", source=ksr.source(), sip_call_id=ksr.pv("$ci"))
     elif ksr.method() == "INVITE" and not _comes_from_whom_we_called():
-        ksr.drop()  # to us that carrier stays silent, and the next one is tried
+        ksr.drop_reply()  # to us that carrier stays silent, and the next one is tried
     elif answers_invite and not 0 < len(ksr.pv("$tt")) <= TAG_CHARACTERS_MAX:
-        ksr.drop()  # without a tag no dialog can come of it (RFC 3261 12.1); one that long could not be found again
+        ksr.drop_reply()  # without a tag no dialog can come of it (RFC 3261 12.1), one that long could not be found
     elif answers_invite and (current := ksr.table_text(CURRENT, live_key())):
         _choose_2xx(ksr.pv("$tt"), current)
     # else no 2xx, or the answer to a re-INVITE
@@ -147,19 +147,19 @@ def _choose_2xx(to_tag: str, current: str) -> None:
     winner = ksr.table_text(WINNER, live_key())
     if winner == to_tag:
         if ksr.pv("$dlg(state)") == dialogs.ENDED:
-            ksr.drop()  # sent again after the call is over
+            ksr.drop_reply()  # sent again after the call is over
         return  # sent again, or the answer to a re-INVITE
     if not winner and not _is_a_carriers(ksr.source_ip()):
         log.event("stray_answer", "warn", sip_call_id=ksr.pv("$ci"), to_tag=to_tag, source=ksr.source())
-        ksr.drop()
+        ksr.drop_reply()
     elif winner or current != ksr.pv("$T_branch_idx"):
         log.event("second_answer", "warn", sip_call_id=ksr.pv("$ci"), to_tag=to_tag, source=ksr.source())
-        ksr.drop()
+        ksr.drop_reply()
         _hang_up_loser()
     elif ksr.count_up(WINNER, f"{live_key()}#") == 1:
         ksr.set_table_text(WINNER, live_key(), to_tag)
     else:
-        ksr.drop()  # a duplicate in the same instant: it will be sent again, and then the winner is known
+        ksr.drop_reply()  # a duplicate in the same instant: it will be sent again, and then the winner is known
 
 
 def _is_a_carriers(address: str) -> bool:

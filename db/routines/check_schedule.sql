@@ -11,9 +11,13 @@ BEGIN
   DECLARE v_weekly BOOLEAN;
   DECLARE v_windows, v_slots, v_fee LONGTEXT;
   DECLARE v_wrong VARCHAR(200);
+  DECLARE EXIT HANDLER FOR 4037, 4038 -- errors of JSON functions: JSON_VALID lets a line feed in a key pass
+    CALL refuse(CONCAT('invalid_content: ', p_what, ': its schedule is no JSON'));
 
   IF NOT JSON_VALID(p_schedule) THEN
     CALL refuse(CONCAT('invalid_content: ', p_what, ': its schedule is no JSON'));
+  ELSEIF INSTR(p_schedule, '\\') > 0 THEN -- no key or value needs one, and MariaDB reads those that are none
+    CALL refuse(CONCAT('invalid_content: ', p_what, ': its schedule has a backslash'));
   END IF;
   SET v_windows = JSON_EXTRACT(p_schedule, '$.windows'), v_slots = JSON_EXTRACT(p_schedule, '$.slots'),
       v_fee = JSON_EXTRACT(p_schedule, '$.connect_fee'), v_weekly = v_windows IS NOT NULL;
@@ -85,10 +89,13 @@ BEGIN
                  WHEN JSON_LENGTH(given.whole) <> 4 OR given.from_s IS NULL OR given.rate IS NULL OR given.per_s IS NULL
                       OR given.increment_s IS NULL
                    THEN 'has other keys than from_s, rate, per_s and increment_s'
-                 WHEN NOT given.from_s REGEXP '\\A[0-9]{1,9}\\z' THEN 'from_s is no whole number'
+                 WHEN NOT given.from_s REGEXP '\\A[0-9]{1,10}\\z' OR given.from_s > 2147483647
+                   THEN 'from_s is no whole number up to 2147483647'
                  WHEN NOT given.rate REGEXP v_amount THEN 'rate is no amount'
-                 WHEN NOT given.per_s REGEXP '\\A[1-9][0-9]{0,8}\\z' THEN 'per_s is 1 or more'
-                 WHEN NOT given.increment_s REGEXP '\\A[1-9][0-9]{0,8}\\z' THEN 'increment_s is 1 or more'
+                 WHEN NOT given.per_s REGEXP '\\A[1-9][0-9]{0,9}\\z' OR given.per_s > 2147483647
+                   THEN 'per_s is no whole number from 1 to 2147483647'
+                 WHEN NOT given.increment_s REGEXP '\\A[1-9][0-9]{0,9}\\z' OR given.increment_s > 2147483647
+                   THEN 'increment_s is no whole number from 1 to 2147483647'
                  WHEN given.place = 1 AND given.from_s <> 0 THEN 'from_s of the first is 0'
                  WHEN given.from_s <= LAG(CAST(given.from_s AS UNSIGNED))
                                       OVER (PARTITION BY given.number ORDER BY given.place)

@@ -49,6 +49,8 @@ ROW = {
     ("schedule", "why"),
     [
         ("[]", "is no object"),
+        ('{"slots": [], "\n": 1}', "is no JSON"),
+        (json.dumps({"slots": [SLOT]}).replace("increment", "incremen\\t"), "has a backslash"),
         ("{}", "has neither windows nor slots"),
         ('{"connect_fee": "1"}', "has neither windows nor slots"),
         ('{"slots": [], "slots": []}', "has a key that is unknown or stands twice"),
@@ -65,13 +67,14 @@ ROW = {
         ({"slots": [SLOT, 5]}, r"slots\[1\]: is no object"),
         ({"slots": [{"from_s": 0}]}, r"slots\[0\]: has other keys than from_s, rate, per_s and increment_s"),
         ({"slots": [SLOT | {"x": 1}]}, r"slots\[0\]: has other keys than from_s, rate, per_s and increment_s"),
-        ({"slots": [SLOT | {"from_s": "0"}]}, r"slots\[0\]: from_s is no whole number"),
+        ({"slots": [SLOT | {"from_s": "0"}]}, r"slots\[0\]: from_s is no whole number up to 2147483647"),
         ({"slots": [SLOT | {"rate": 0.6}]}, r"slots\[0\]: rate is no amount"),
         ({"slots": [SLOT | {"rate": "-1"}]}, r"slots\[0\]: rate is no amount"),
-        ({"slots": [SLOT | {"per_s": 0}]}, r"slots\[0\]: per_s is 1 or more"),
-        ({"slots": [SLOT | {"per_s": True}]}, r"slots\[0\]: per_s is 1 or more"),
-        ({"slots": [SLOT | {"increment_s": 0}]}, r"slots\[0\]: increment_s is 1 or more"),
-        ({"slots": [SLOT | {"increment_s": 1.0}]}, r"slots\[0\]: increment_s is 1 or more"),
+        ({"slots": [SLOT | {"per_s": 0}]}, r"slots\[0\]: per_s is no whole number from 1 to 2147483647"),
+        ({"slots": [SLOT | {"per_s": 2**31}]}, r"slots\[0\]: per_s is no whole number from 1 to 2147483647"),
+        ({"slots": [SLOT | {"per_s": True}]}, r"slots\[0\]: per_s is no whole number from 1 to 2147483647"),
+        ({"slots": [SLOT | {"increment_s": 0}]}, r"slots\[0\]: increment_s is no whole number from 1 to 2147483647"),
+        ({"slots": [SLOT | {"increment_s": 1.0}]}, r"slots\[0\]: increment_s is no whole number from 1 to 2147483647"),
         ({"slots": [LATER]}, r"slots\[0\]: from_s of the first is 0"),
         ({"slots": [SLOT, LATER, LATER]}, r"slots\[2\]: from_s does not come after the one before"),
         ({"windows": [WINDOW, 5]}, r"windows\[1\]: is no object"),
@@ -114,6 +117,7 @@ def test_a_schedule_that_prices_no_call_is_refused(bank: Bank, schedule: object,
     [
         {"slots": [SLOT]},
         {"slots": [SLOT, LATER, LATER | {"from_s": 600, "rate": 1}], "connect_fee": "0.5"},
+        {"slots": [SLOT | {"per_s": 2**31 - 1, "increment_s": 2**31 - 1}, LATER | {"from_s": 2**31 - 1}]},
         {"windows": [WINDOW]},
         {"windows": [WINDOW, WINDOW | {"from_time": "18:00:00"}, WINDOW | {"iso_weekdays": [7, 3]}]},
         {"windows": [{"iso_weekdays": [1], "from_time": "00:00", "slots": [SLOT, LATER]}, WINDOW]},
@@ -124,6 +128,19 @@ def test_a_schedule_that_the_engine_takes_is_taken(bank: Bank, schedule: object)
     for text in (json.dumps(schedule), json.dumps(schedule, indent=1)):
         rate_from_row(ROW | {"schedule": text})
         bank.admin.put_rate(bank.tariff, "4998", "somewhere", schedule=text)
+
+
+def test_a_staged_schedule_is_a_text(bank: Bank) -> None:
+    """As an object it would be taken for none, and the flat price would be charged; null is none."""
+    key, name = new_key(), f"tariff {new_key()}"
+    bank.admin.put_tariff(name, "EUR")
+    bank.admin.open_deck(key, name, "test")
+    rate = {"number": 1, "prefix": "49", "destination": "x", "price": "1", "effective_from": "2026-06-01 12:00:00"}
+    told = f"^invalid_content: rate 1 of those given to deck {key}: its schedule is no text$"
+    with pytest.raises(LedgerRefused, match=told):
+        bank.admin.stage_rates(key, json.dumps([rate | {"schedule": {"slots": [SLOT]}}]))
+    assert 1 == bank.admin.stage_rates(key, json.dumps([rate | {"schedule": None}]))
+    bank.admin.discard_deck(key)
 
 
 def test_a_tariff_keeps_the_decimals_that_a_highest_cost_needs(bank: Bank) -> None:

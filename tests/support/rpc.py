@@ -25,3 +25,8 @@ def channels(socket: Path) -> int:
     if not counts.get("ready"):
         return 0
     return sum(value for name, value in counts.items() if name.isdigit())
+
+
+def transactions(socket: Path) -> int:
+    """Transactions in the proxy's memory, those too that are over and wait for late messages (5 s)."""
+    return sum(int(line.partition(":")[2]) for line in lines(socket, "tm.stats") if line.strip().startswith("current:"))

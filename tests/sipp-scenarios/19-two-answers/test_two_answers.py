@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 from stack.processes import wait_until
+from tests.support import rpc
 from tests.support.messages import tag_of
 from tests.support.rawsip import SDP
 from tests.support.world import NUMBER, PASSWORD
@@ -47,6 +48,8 @@ def test_two_answers(scene, world):
     # 4. One CDR each (`truth`), one cent each.
     assert [Decimal("0.01")] * CALLS == [call.charge for call in calls]
     assert Decimal("0.90") == world.balance(customer)
+    # 5. What answers were dropped have left no transaction behind.
+    wait_until(lambda: 0 == rpc.transactions(world.stack.kamailio.rpc_socket), 40, "no transaction is left", poll_s=0.5)
 
 
 def tags(callee, call, method):

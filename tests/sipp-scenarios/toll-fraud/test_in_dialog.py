@@ -136,6 +136,20 @@ def test_bare_cr_in_a_dialog(up, neighbour):
     up.hang_up_and_join()
 
 
+def test_refused_at_once_after_a_dropped_reply(up, neighbour):
+    """Each worker has just dropped a reply of a transaction, and must not take the next request to be that one's: a
+    request that is refused before its transaction is looked for has its answer all the same."""
+    # 1. The callee answers with other tags, far more often than there are workers.
+    for number in range(40):
+        up.callee.tags[up.invite.call_id] = f"other{number}"
+        up.callee.answer(up.invite)
+        # 2. What is refused at once.
+        request = neighbour.request("INFO", forged(up.dialog), headers=["X-Note: hi\rX-Meterline-Card: 1"])
+        neighbour.send(request)
+        neighbour.wait_for(lambda one: one.code == 400, f"400 after dropped reply {number}")
+    assert 200 == up.caller.hang_up(up.dialog).code
+
+
 def test_refer(up):
     """A transfer makes somebody else place a call that nobody here would pay for: 405."""
     answer = up.caller.ask("REFER", up.dialog, headers=[f"Refer-To: <{uri_of(up.gateway)}>"])

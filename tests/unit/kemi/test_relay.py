@@ -213,6 +213,8 @@ def answer(world, script, **pvs):
     """A 2xx arrives; whether it goes on, and the requests that we sent because of it."""
     world.reply(**pvs)
     script.reply_route()
+    held = world.did("drop") if world.truths["reply_transaction"] > 0 else []
+    assert held == world.did("let_go")  # a transaction that is held on to is there for ever
     return not world.did("drop"), [method for method, *_ in world.did("send")]
 
 
