@@ -16,6 +16,7 @@ from typing import Any
 
 from billing.pricelist import rate_from_json
 from billing.rating import PricedCall
+from tests.faults.relay import DELAY_S_MAX
 from tests.support.messages import Message
 
 ROUNDING_S = 0.15
@@ -32,7 +33,7 @@ MARGIN_S = 4.5
 """A BYE is sent again after at most 4 s (RFC 3261 17.1.2.2): so long a fault acts on."""
 
 # What a fault takes away, for as long as its window lasts. What is doubled or reordered (JITTER) arrives all the same,
-# some tens of milliseconds later: nothing that takes longer is excused by it.
+# DELAY_S_MAX later at most: nothing that takes longer is excused by it.
 PROXY, WIRE, JITTER, DATABASE = "proxy", "wire", "jitter", "database"
 
 
@@ -227,7 +228,7 @@ def _judge_seconds(attempt: Attempt, record: Record, evidence: Evidence, verdict
     certain_s = max(0.0, attempt.over_at - attempt.connected) if attempt.connected is not None else 0.0
     possible_s = attempt.known_at - begun
     least = min(math.ceil(certain_s - ROUNDING_S), record.grant_s)
-    meant = math.ceil(certain_s + ROUNDING_S) if attempt.connected is not None else 0
+    meant = math.ceil(certain_s + ROUNDING_S + _jitter_s(evidence, attempt)) if attempt.connected is not None else 0
     under = max(0, least - record.billed_s)
     if under:
         verdict.sums["seconds undercharged"] += under
@@ -242,6 +243,19 @@ def _judge_seconds(attempt: Attempt, record: Record, evidence: Evidence, verdict
     late = max(0, record.billed_s - meant) - over
     if late > 0:
         _count_late(attempt, record, late, evidence, verdict)
+
+
+def _jitter_s(evidence: Evidence, attempt: Attempt) -> float:
+    """By how much datagrams that come late lengthen what is charged: the caller hears of the answer after the proxy,
+    and the proxy of the hang-up after whoever hung up. Each may be held back once."""
+    if attempt.answered is None or attempt.connected is None:
+        return 0.0
+    spans = ((attempt.answered, attempt.connected), (attempt.over_at, attempt.over_at + DELAY_S_MAX))
+    late = [
+        any(one.takes == JITTER and one.touches(attempt.node, *span, margin=DELAY_S_MAX) for one in evidence.windows)
+        for span in spans
+    ]
+    return DELAY_S_MAX * sum(late)
 
 
 def _count_provisional(attempt: Attempt, record: Record, meant: int, evidence: Evidence, verdict: Verdict) -> None:

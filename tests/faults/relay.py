@@ -16,7 +16,8 @@ from typing import Any
 Address = tuple[str, int]
 
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
-_DELAY_S = (0.02, 0.15)
+DELAY_S_MAX = 0.15
+_DELAY_S = (0.02, DELAY_S_MAX)
 RING, BYE, GONE = "ringing", "bye_lost", "phone_gone"
 
 

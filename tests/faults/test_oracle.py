@@ -142,6 +142,19 @@ def test_charged_and_never_connected():
     assert set() == found(attempts=[deaf], records=[charged(CDR, 1)], windows=[during("loss", 0, 0.5, WIRE)])
 
 
+def test_two_datagrams_that_came_late():
+    """The 200 to the caller and the BYE to the proxy were held back, up to 0.15 s each: a second more may be charged
+    for that, and for no other reason; not for one of them alone, and no second on top."""
+    late = replace(CALL, connected=CALL.answered + 0.15)
+    late = replace(late, hung_up=late.connected + 1.65, last=late.connected + 2.2)
+    record = charged(CDR, 3)
+    both = [during("reordered", -1, 9, JITTER)]
+    assert set() == found(attempts=[late], records=[record], windows=both)
+    assert {"overcharged"} == found(attempts=[late], records=[record])
+    assert {"overcharged"} == found(attempts=[late], records=[record], windows=[during("reordered", 1.5, 9, JITTER)])
+    assert {"overcharged"} == found(attempts=[late], records=[charged(CDR, 4)], windows=both)
+
+
 def test_charged_after_the_hang_up():
     """The proxy heard late of it: only when it was down, datagrams were lost or the BYE was taken."""
     late = replace(CALL, hung_up_heard=T + 7.02, bye_to_callee=T + 7.02, last=T + 7.1)
