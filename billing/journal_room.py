@@ -2,8 +2,10 @@
 
 Two bounds. What waits for the ledger may not exceed a depth: a database that is away for days must not fill the disk.
 Calls that are refused for it have CDRs, too, which wait like all others, up to twice that depth.
-And beside the segments lies a reserve, a file of room that is taken already: when the disk is full all the same, a
-writer gives it up, and the ends of the calls in progress still reach the disk. While it is missing no new call begins.
+And beside the segments lies a reserve, a file of room that is taken already: when the disk is full all the same it is
+given up, by a writer that finds no room or by the proxy, which looks ten times a second (its dialog store needs room,
+too, and loses a dialog without a word). The ends of the calls in progress then still reach the disk. While the reserve
+is missing no new call begins.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from billing.journal import Fact
     from billing.settings import JournalSettings
 
+SHORT_BYTES = 1 << 20
+"""With less than this free the disk is as good as full."""
 LOOK_EVERY_S = 1.0
 """A look costs a stat and a small read for each minute that waits."""
 REFUSALS_FACTOR = 2
@@ -97,6 +101,14 @@ class JournalRoom:
             self._trouble = "its reserve was given up, the disk is or was full"
         elif self._depth > self._depth_max:
             self._trouble = f"{self._depth} bytes wait for the ledger, at most {self._depth_max}"
+
+    def give_up_when_short(self) -> bool:
+        """Give the reserve up when the disk is all but full. True when it was. Raises OSError."""
+        disk = os.statvfs(self._folder)
+        if disk.f_bavail * disk.f_frsize >= SHORT_BYTES:
+            return False
+        (self._folder / RESERVE).unlink(missing_ok=True)
+        return True
 
     def keep_reserve(self) -> bool:
         """Take the reserve again when the disk has room for twice as much. True when it is there."""

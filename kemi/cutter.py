@@ -118,5 +118,5 @@ def tick() -> None:
     if _cutter is None:
         _cutter = Cutter(Path(here().settings.node.state_dir) / "journal")
     _cutter.tick()
-    here().pulse.beat()
+    here().pulse.beat(short=here().room.give_up_when_short())
     here().board.mark("cutter_ms")

@@ -43,6 +43,9 @@ STORE_LIMIT_MS = 3 * dialog_store.WAIT_MS + 1000
 """How long before a kill an answer may have been written whose dialog was not. Three writes (two variables, the dialog)
 may each wait for others, and the pulse is a tenth of a second old."""
 
+SHORT_MARGIN_MS = 1000
+"""A disk that was full so shortly before an answer may have been full at it: it is looked at ten times a second."""
+
 NOT_SENT = "proxy died before it sent the answer on"
 ENDINGS = (facts.ENDED, facts.FAILED, facts.UNOPENED)
 """Facts that settle a call."""
@@ -265,10 +268,13 @@ def _answer_was_not_sent(answered_ago_ms: int) -> bool:
 
     It writes the answer to the journal, then the dialog to its store, and only then sends the 200 on (the dialog
     module's order, 5.6.3 and 6.0). So an answer without a dialog never reached its caller - or the store has lost it.
-    Hence the instant: what was talking for longer than a write to the store may take is not given back.
+    Hence the instant: what was talking for longer than a write to the store may take is not given back. Nor is what was
+    answered while the disk was full: the store lost it without a word, and its caller may have talked since.
     """
-    former_end = here().pulse.former_end
+    former_end, short = here().pulse.former_end, here().pulse.former_short
     if former_end is None or answered_ago_ms <= here().up_ms:
+        return False
+    if short is not None and Moment.now().ms_since(short) <= answered_ago_ms + SHORT_MARGIN_MS:
         return False
     answered_before_end_ms = answered_ago_ms - Moment.now().ms_since(former_end)
     return answered_before_end_ms < STORE_LIMIT_MS

@@ -168,3 +168,13 @@ def test_disk_that_breaks_under_the_reserve_leaves_nothing(tmp_path, monkeypatch
     monkeypatch.setattr(journal_room.os, "posix_fallocate", refuse)
     assert not room(tmp_path).keep_reserve()
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("free", "short"), [(0, True), (journal_room.SHORT_BYTES - 1, True), (1 << 20, False)])
+def test_reserve_is_given_up_before_the_disk_is_full(tmp_path, monkeypatch, free, short):
+    """The dialog store needs room, too, and tells nobody when it finds none. Again and again does no harm."""
+    kept = room(tmp_path)
+    assert kept.keep_reserve()
+    monkeypatch.setattr(journal_room.os, "statvfs", lambda folder: SimpleNamespace(f_bavail=free, f_frsize=1))
+    assert [short, short] == [kept.give_up_when_short() for _ in range(2)]
+    assert short != (tmp_path / RESERVE).exists()

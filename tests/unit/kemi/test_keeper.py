@@ -384,6 +384,19 @@ def test_call_that_talked_is_not_given_back(world, killed, script, journal):
     assert [] == reconciled(killed, script, journal, answered_before(keeper.STORE_LIMIT_MS + 100))
 
 
+@pytest.mark.parametrize(("short_before_ms", "given_back"), [(0, 0), (3400, 0), (3600, 1), (9000, 1)])
+def test_call_that_was_answered_on_a_full_disk_is_not_given_back(
+    world, killed, script, journal, short_before_ms, given_back
+):
+    """The store lost its dialog without a word; its caller may have talked. Answered 2.5 s before the kill, and the
+    disk was last short then, or so long before."""
+    now = Moment.now()
+    killed.pulse.former_short = Moment(
+        now.monotonic_ms - 10_000 - short_before_ms, now.wall_ms - 10_000 - short_before_ms, now.boot
+    )
+    assert given_back == len(reconciled(killed, script, journal, answered_before(2500)))
+
+
 def test_call_with_its_dialog_goes_on(up, killed, script, journal):
     """The store had it: the caller may have heard the answer, and talks."""
     up.dialog.variables["t"] = answered_ago(10)

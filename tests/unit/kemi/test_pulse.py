@@ -30,8 +30,24 @@ def test_file_does_not_grow(path):
     pulse.beat()
     first = path.stat().st_size
     pulse.beat()
-    Pulse(path, 2**31).beat()
+    Pulse(path, 2**31).beat(short=True)
     assert first == path.stat().st_size
+
+
+def test_next_life_knows_when_the_disk_was_short(path):
+    """The last time, however long ago; a life without shortage hands it on."""
+    Pulse(path, 7).beat()
+    assert Pulse(path, 7).former_short is None
+    pulse = Pulse(path, 7)
+    before = Moment.now()
+    pulse.beat(short=True)
+    after = Moment.now()
+    pulse.beat()
+    Pulse(path, 7).beat()
+    former = Pulse(path, 7)
+    assert before.monotonic_ms <= former.former_short.monotonic_ms <= after.monotonic_ms
+    assert former.former_end is not None
+    assert (None, None) == (Pulse(path, 8).former_end, Pulse(path, 8).former_short)
 
 
 @pytest.mark.parametrize(("stored", "now"), [(7, 8), (0, 0), (0, 7)])
@@ -53,6 +69,13 @@ def test_no_pulse_tells_nothing(path, content):
     if content is not None:
         path.write_text(content)
     assert Pulse(path, 7).former_end is None
+
+
+def test_cutter_looks_at_the_disk(node, script, monkeypatch):
+    """What it finds is in the pulse."""
+    monkeypatch.setattr(node.room, "give_up_when_short", lambda: True)
+    script.cutter("cutter")
+    assert node.settings.node.state_dir.joinpath("pulse").read_text().split()[2]
 
 
 def test_cutter_beats(node, script):
