@@ -295,11 +295,19 @@ def small_disks(folder: Path) -> Iterator[list[tuple[str, Path]]]:
     ]
     with contextlib.ExitStack() as stack:
         for name, place, size in places:
-            place.mkdir(parents=True, exist_ok=True)
-            mode = "0755" if name == "database" else "0700"
-            _mount("mount", "-t", "tmpfs", "-o", f"size={size}m,mode={mode}", f"meterline-{name}", str(place))
-            stack.callback(_mount, "umount", "-l", str(place))
+            stack.enter_context(mounted(place, size, "0755" if name == "database" else "0700"))
         yield [(name, place) for name, place, _ in places]
+
+
+@contextlib.contextmanager
+def mounted(place: Path, size_mb: int, mode: str = "0700") -> Iterator[None]:
+    """A tmpfs that can be full. Wants root."""
+    place.mkdir(parents=True, exist_ok=True)
+    _mount("mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode={mode}", "meterline", str(place))
+    try:
+        yield
+    finally:
+        _mount("umount", "-l", str(place))
 
 
 def _mount(*words: str) -> None:
