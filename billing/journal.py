@@ -133,11 +133,15 @@ class JournalWriter:
         return removed
 
     def _give_up_reserve(self) -> bool:
-        try:
+        """Whether there is room now. Somebody else may have given it up in this moment."""
+        with contextlib.suppress(OSError):
             (self._folder / RESERVE).unlink()
+            return True
+        try:
+            disk = os.statvfs(self._folder)
         except OSError:
             return False
-        return True
+        return disk.f_bavail * disk.f_frsize > LINE_BYTES_MAX
 
     def _segment(self) -> int:
         minute = int(time.time()) // SEGMENT_SPAN_S

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from billing.journal import Fact
     from billing.settings import JournalSettings
 
-SHORT_BYTES = 1 << 20
-"""With less than this free the disk is as good as full."""
+SHORT_BYTES = 500_000
+"""With less than this free the disk is as good as full. Below the smallest reserve."""
 LOOK_EVERY_S = 1.0
 """A look costs a stat and a small read for each minute that waits."""
 REFUSALS_FACTOR = 2

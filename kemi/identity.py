@@ -141,7 +141,7 @@ def _by_card(trunk: Trunk) -> Identified:
 def _judge(caller: Caller | None, credential: str, place: str, detail: str, *, right: bool) -> None:
     """Raises Refused unless the credential is known, not locked, and right: alike for all three to the caller."""
     if caller is None:
-        Guess("nobody", "nowhere").is_allowed()  # there is nothing to guess; it takes as long as to count a guess
+        Guess("nobody", "nowhere").is_allowed()  # nothing to guess, and as much work as a guess
         raise Refused("bad_credentials", f"unknown: {detail}")
     guess = Guess(credential, place)
     if not guess.is_allowed():

@@ -317,11 +317,13 @@ def _mount(*words: str) -> None:
 
 
 def fill(place: Path) -> Path:
-    """A file that takes the last byte of a disk; remove it to give the room back."""
-    ballast = place / "ballast"
+    """A file that takes the last byte of a disk; remove it to give the room back. Of what others give up meanwhile (the
+    journal its reserve) it takes nothing."""
+    ballast, disk = place / "ballast", os.statvfs(place)
+    free = disk.f_bavail * disk.f_frsize
     with ballast.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1 << 8, 1):
             with contextlib.suppress(OSError):
-                while file.write(b"\0" * size) == size:
+                while file.tell() + size <= free and file.write(b"\0" * size) == size:
                     pass
     return ballast

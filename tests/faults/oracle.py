@@ -250,12 +250,14 @@ def _jitter_s(evidence: Evidence, attempt: Attempt) -> float:
     and the proxy of the hang-up after whoever hung up. Each may be held back once."""
     if attempt.answered is None or attempt.connected is None:
         return 0.0
-    spans = ((attempt.answered, attempt.connected), (attempt.over_at, attempt.over_at + DELAY_S_MAX))
-    late = [
-        any(one.takes == JITTER and one.touches(attempt.node, *span, margin=DELAY_S_MAX) for one in evidence.windows)
-        for span in spans
-    ]
-    return DELAY_S_MAX * sum(late)
+    late = [one for one in evidence.windows if one.kind.startswith("reordered")]
+    answer_late = any(
+        one.touches(attempt.node, attempt.answered, attempt.connected, DELAY_S_MAX)
+        for one in late
+        if one.kind.endswith("callers")
+    )
+    hang_up_late = any(one.touches(attempt.node, attempt.over_at, attempt.over_at, DELAY_S_MAX) for one in late)
+    return DELAY_S_MAX * (answer_late + hang_up_late)
 
 
 def _count_provisional(attempt: Attempt, record: Record, meant: int, evidence: Evidence, verdict: Verdict) -> None:

@@ -28,5 +28,6 @@ def channels(socket: Path) -> int:
 
 
 def transactions(socket: Path) -> int:
-    """Transactions in the proxy's memory, those too that are over and wait for late messages (5 s)."""
-    return sum(int(line.partition(":")[2]) for line in lines(socket, "tm.stats") if line.strip().startswith("current:"))
+    """Transactions in the proxy's memory, those too that are over and wait for late messages (5 s). -1: no answer."""
+    counts = dict(line.strip().partition(":")[::2] for line in lines(socket, "tm.stats"))
+    return int(counts.get("current", -1))

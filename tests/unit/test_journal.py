@@ -11,6 +11,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -355,6 +356,7 @@ def test_half_written_line_is_closed_off(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         real = os.write
         patch.setattr(journal.os, "write", lambda fd, data: real(fd, data[:20]))
+        patch.setattr(journal.os, "statvfs", lambda folder: SimpleNamespace(f_bavail=0, f_frsize=4096))
         with pytest.raises(JournalUnwritable, match="no room for a whole line"):
             writer.append(fact(0))
     writer.append(fact(1))

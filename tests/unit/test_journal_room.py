@@ -130,6 +130,23 @@ def test_fact_takes_the_reserve_when_the_disk_is_full(tmp_path, monkeypatch, clo
         limited.check()
 
 
+def test_reserve_that_somebody_else_gave_up_in_that_moment_is_room_all_the_same(tmp_path, monkeypatch):
+    """The proxy looks at the disk, and a writer finds it full, at once: the fact is written."""
+    kept, write, refused = room(tmp_path), os.write, []
+    kept.keep_reserve()
+
+    def write_once_more(file, content):
+        if not refused:
+            refused.append(content)
+            (tmp_path / RESERVE).unlink()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, content)
+
+    monkeypatch.setattr(journal.os, "write", write_once_more)
+    JournalWriter(tmp_path).append(FACT)
+    assert [FACT] == [entry.fact for entry in JournalReader(tmp_path).entries()]
+
+
 def test_full_disk_without_a_reserve_is_told(tmp_path, monkeypatch):
     """Whoever wrote keeps the fact."""
     (tmp_path / RESERVE).touch()

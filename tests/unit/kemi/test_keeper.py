@@ -384,7 +384,7 @@ def test_call_that_talked_is_not_given_back(world, killed, script, journal):
     assert [] == reconciled(killed, script, journal, answered_before(keeper.STORE_LIMIT_MS + 100))
 
 
-@pytest.mark.parametrize(("short_before_ms", "given_back"), [(0, 0), (3400, 0), (3600, 1), (9000, 1)])
+@pytest.mark.parametrize(("short_before_ms", "given_back"), [(0, 0), (3000, 0), (4000, 1), (9000, 1)])
 def test_call_that_was_answered_on_a_full_disk_is_not_given_back(
     world, killed, script, journal, short_before_ms, given_back
 ):
