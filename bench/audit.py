@@ -37,8 +37,9 @@ class LargeLedger:
         self._template = self._call()
         for table, key in (("cdr", "call_key"), ("cdr_leg", "call_key"), ("entry", "entry_key")):
             began_s = time.monotonic()
+            columns = self._columns(table)
             for first in range(1, self._calls + 1, PORTION):
-                self._copy(table, key, first, min(first + PORTION - 1, self._calls))
+                self._copy(table, key, columns, first, min(first + PORTION - 1, self._calls))
             print(f"    {table}: {time.monotonic() - began_s:.0f} s", flush=True)
         self.bank.sql(
             "UPDATE purse JOIN (SELECT account_id, SUM(amount) AS posted FROM entry GROUP BY account_id) AS sums"
@@ -60,21 +61,21 @@ class LargeLedger:
         self.bank.proxy.settle_call(key, settlement(["0.60", "0.60"]))
         return key
 
-    def _copy(self, table: str, key: str, first: int, last: int) -> None:
+    def _columns(self, table: str) -> list[str]:
+        rows = self.bank.sql(
+            "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s"
+            " AND EXTRA NOT LIKE '%%GENERATED%%' ORDER BY ORDINAL_POSITION",
+            table,
+        )
+        return [str(row["COLUMN_NAME"]) for row in rows]
+
+    def _copy(self, table: str, key: str, columns: list[str], first: int, last: int) -> None:
         account = "IF(it.account_id = first_one.customer, who.customer, who.reseller)"
-        names = [
-            str(row["COLUMN_NAME"])
-            for row in self.bank.sql(
-                "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s"
-                " AND EXTRA NOT LIKE '%%GENERATED%%' ORDER BY ORDINAL_POSITION",
-                table,
-            )
-        ]
         made = {key: KEY, "account_id": account}
         made |= dict.fromkeys(("created_at", "opened_at", "answered_at", "ended_at", "settled_at"), WHEN)
-        values = ", ".join(made.get(name, f"it.{name}") for name in names) % {"calls": self._calls}
+        values = ", ".join(made.get(name, f"it.{name}") for name in columns) % {"calls": self._calls}
         self.bank.sql(
-            f"INSERT INTO {table} ({', '.join(names)}) SELECT {values}"  # noqa: S608  # nosec B608 - names alone
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values}"  # noqa: S608  # nosec B608 - names alone
             f" FROM seq_{first}_to_{last} AS copy JOIN who ON who.number = copy.seq %% {CUSTOMERS}"
             " JOIN (SELECT customer FROM who WHERE number = 0) AS first_one"
             f" JOIN {table} AS it ON it.{key} = %s ORDER BY copy.seq",

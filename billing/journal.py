@@ -76,6 +76,12 @@ def segments_of(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{SEGMENT_PREFIX}*{SEGMENT_SUFFIX}"))
 
 
+def free_bytes(folder: Path) -> int:
+    """What is left for us of the disk under a folder. Raises OSError."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
 def sync(folder: Path) -> None:
     """Force every segment to the disk. Raises OSError."""
     for segment in segments_of(folder):
@@ -137,11 +143,9 @@ class JournalWriter:
         with contextlib.suppress(OSError):
             (self._folder / RESERVE).unlink()
             return True
-        try:
-            disk = os.statvfs(self._folder)
-        except OSError:
-            return False
-        return disk.f_bavail * disk.f_frsize > LINE_BYTES_MAX
+        with contextlib.suppress(OSError):
+            return free_bytes(self._folder) > LINE_BYTES_MAX
+        return False
 
     def _segment(self) -> int:
         minute = int(time.time()) // SEGMENT_SPAN_S

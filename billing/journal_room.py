@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from billing.journal import LINE_BYTES_MAX, RESERVE, JournalUnwritable, decode, segments_of
+from billing.journal import LINE_BYTES_MAX, RESERVE, JournalUnwritable, decode, free_bytes, segments_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,8 +104,7 @@ class JournalRoom:
 
     def give_up_when_short(self) -> bool:
         """Give the reserve up when the disk is all but full. True when it was. Raises OSError."""
-        disk = os.statvfs(self._folder)
-        if disk.f_bavail * disk.f_frsize >= SHORT_BYTES:
+        if free_bytes(self._folder) >= SHORT_BYTES:
             return False
         (self._folder / RESERVE).unlink(missing_ok=True)
         return True
@@ -125,8 +124,7 @@ class JournalRoom:
         return True
 
     def _take(self, draft: Path) -> None:
-        disk = os.statvfs(self._folder)
-        if disk.f_bavail * disk.f_frsize < 2 * self._reserve_bytes:
+        if free_bytes(self._folder) < 2 * self._reserve_bytes:
             raise OSError(errno.ENOSPC, "no room for a reserve")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

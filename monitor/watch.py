@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from billing.certificates import validity
 from billing.clock import Moment
 from billing.errors import MeterlineError
+from billing.journal import free_bytes
 from billing.journal_room import JournalRoom, depth_of, oldest_waiting
 from billing.ledger import Ledger
 from monitor.dialogs import ENDED_KEPT_S, Lasting, billed_call_keys
@@ -253,10 +254,10 @@ def _journal(folder: Path) -> tuple[int | None, float | None]:
 def _disk(state: Path) -> tuple[int, str]:
     """Room for the journal, and why nothing can be written there."""
     try:
-        stat = os.statvfs(state)
+        free = free_bytes(state)
     except OSError as error:
         return 0, str(error)
-    return stat.f_bavail * stat.f_frsize, write_error(state)
+    return free, write_error(state)
 
 
 def _size(path: Path) -> int:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import pymysql
 
+from billing.journal import free_bytes
 from stack.kamailio import CHECKOUT, PrivateKamailio, make_state, python_environment
 from stack.node import Part, Stack, Supervisor, toml, write_private
 from stack.processes import Child, StackError, free_port, socket_folder, wait_until
@@ -319,8 +320,7 @@ def _mount(*words: str) -> None:
 def fill(place: Path) -> Path:
     """A file that takes the last byte of a disk; remove it to give the room back. Of what others give up meanwhile (the
     journal its reserve) it takes nothing."""
-    ballast, disk = place / "ballast", os.statvfs(place)
-    free = disk.f_bavail * disk.f_frsize
+    ballast, free = place / "ballast", free_bytes(place)
     with ballast.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1 << 8, 1):
             with contextlib.suppress(OSError):

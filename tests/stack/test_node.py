@@ -16,6 +16,7 @@ from billing.ledger import Ledger
 from stack.kamailio import answers_options, environment
 from stack.node import Stack
 from stack.processes import StackError, free_port, pid_in, started_at, wait_until
+from tests.support import rpc
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -56,8 +57,7 @@ def test_kamailio_gets_a_clean_environment(stack, monkeypatch):
 
 def test_the_control_socket_answers(stack):
     """kamcmd speaks to it."""
-    command = ["kamcmd", "-s", f"unix:{stack.kamailio.rpc_socket}", "core.uptime"]
-    assert "uptime" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "uptime" in rpc.answer(stack.kamailio.rpc_socket, "core.uptime")
 
 
 def test_kamailio_and_the_database_can_be_killed_and_started(stack):

@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def answer(socket: Path, command: str, *, check: bool = True) -> str:
+    """What it says; an error when nobody answers, or with `check` off whatever came."""
+    words = [program("kamcmd"), "-s", f"unix:{socket}", *command.split()]
+    return subprocess.run(words, capture_output=True, text=True, timeout=10, check=check).stdout
+
+
 def lines(socket: Path, command: str) -> list[str]:
     """The lines of an answer; none when nobody answers."""
-    words = [program("kamcmd"), "-s", f"unix:{socket}", *command.split()]
-    return subprocess.run(words, capture_output=True, text=True, timeout=5, check=False).stdout.splitlines()
+    return answer(socket, command, check=False).splitlines()
 
 
 def channels(socket: Path) -> int:

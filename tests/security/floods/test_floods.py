@@ -3,15 +3,15 @@
 How much longer a call takes is printed here and by `bench/floods.py`; what is asserted is that every call completes.
 """
 
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
 
 import pytest
 
-from stack.processes import program, wait_until
+from stack.processes import wait_until
 from tests.security.floods.conftest import TCP_IDLE_S
+from tests.support import rpc
 from tests.support.floods import FLOODS, MANY, flooding, good_calls
 from tests.support.party import Party
 from tests.support.tcp import TcpEnd
@@ -23,21 +23,9 @@ LOG_LINES_PER_S = 50
 MEMORY_BYTES_MAX = 40 << 20
 
 
-def rpc(stack, *words):
-    """What Kamailio's control socket answers."""
-    done = subprocess.run(
-        [program("kamcmd"), "-s", f"unix:{stack.kamailio.rpc_socket}", *words],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=10,
-    )
-    return done.stdout
-
-
 def shared_memory(stack):
     """Bytes of shared memory in use."""
-    (line,) = [one for one in rpc(stack, "core.shmmem").splitlines() if "real_used" in one]
+    (line,) = [one for one in rpc.answer(stack.kamailio.rpc_socket, "core.shmmem").splitlines() if "real_used" in one]
     return int(line.split(":")[1])
 
 
@@ -110,11 +98,11 @@ def test_a_call_that_is_up_goes_on(world, regular, owner, callee, aftermath):
 def test_tables_do_not_grow_with_a_flood(world, stack):
     """Wrong names, made-up nonces and two hundred addresses leave nothing in the shared tables."""
     tables = ("failures", "trusted", "known", "answers", "live")
-    before = [rpc(stack, "htable.dump", table).count("name:") for table in tables]
+    before = [rpc.answer(stack.kamailio.rpc_socket, f"htable.dump {table}").count("name:") for table in tables]
     with flooding(world, "forged", MANY, PER_SECOND), Party(world, host=MANY[0]) as same:
         for _ in range(20):
             wait_until(lambda: pinged(same), 10, "the proxy has looked at what came before")
-    assert before == [rpc(stack, "htable.dump", table).count("name:") for table in tables]
+    assert before == [rpc.answer(stack.kamailio.rpc_socket, f"htable.dump {table}").count("name:") for table in tables]
 
 
 def told(aftermath):
